@@ -1,0 +1,5 @@
+"""``python -m flickerscope``."""
+
+from flickerscope.cli import main
+
+main()

@@ -1,0 +1,474 @@
+"""The command line: parse, call one function, print, exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from flickerscope import __version__
+from flickerscope.errors import (
+    FlickerscopeError,
+    InputError,
+    SettingsError,
+)
+from flickerscope.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from flickerscope.comparison import Comparison, Progress
+    from flickerscope.measurement import Measurement
+
+# typer brings its own click, or takes the one that is installed: this is the class of either.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
+STDOUT = "-"
+
+app = typer.Typer(
+    name="flickerscope",
+    help="Measure temporal flicker in video, and how much more of it a prediction has.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 3 over --fail-above.",
+)
+
+Window = Annotated[str | None, typer.Option(help="hann or boxcar; default hann.")]
+Segment = Annotated[
+    int | None, typer.Option(help="Frames a segment; default 32, or what the shorter video has.")
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        help='cycles, hz or "name:low-high, ..." in cycles/frame, or in Hz: "slow:1-3Hz".'
+    ),
+]
+Primary = Annotated[str | None, typer.Option(help="Band of the headline; default HF.")]
+Axis = Annotated[
+    str | None,
+    typer.Option(help="auto: decimate to the lower rate; frame: cycles/frame; hz: density."),
+]
+Planes = Annotated[str | None, typer.Option(help="y, or yuv for colour flicker as well.")]
+Scales = Annotated[str | None, typer.Option(help="Some of pixel,block,global; default all.")]
+Frames = Annotated[str | None, typer.Option(help="start:stop:step, like a Python slice.")]
+Crop = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT+LEFT+TOP, in pixels.")]
+SettingsFile = Annotated[
+    str | None,
+    typer.Option("--settings", help="Take the settings of a report.json; options come first."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Memory = Annotated[float | None, typer.Option(help="Megabytes for buffers; default half of all.")]
+Threads = Annotated[int | None, typer.Option(help="Worker threads; default one a core.")]
+OutDir = Annotated[
+    str | None, typer.Option("--out", "-o", help="Folder for report.json, .png and .csv.")
+]
+JsonFile = Annotated[str | None, typer.Option("--json", help="Write the JSON report; - is stdout.")]
+PngFile = Annotated[str | None, typer.Option("--png", help="Write the figure; - is stdout.")]
+CsvFile = Annotated[str | None, typer.Option("--csv", help="Write the table; - is stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Notes in full.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outputs:
+    """Where the results go; any of them may be stdout, but one at the most."""
+
+    folder: str | None
+    json: str | None
+    png: str | None
+    csv: str | None
+
+    @property
+    def stdout(self) -> str | None:
+        """Which report has stdout to itself."""
+        taken = [name for name in ("json", "png", "csv") if getattr(self, name) == STDOUT]
+        if len(taken) > 1:
+            raise SettingsError(f"only one of --{' and --'.join(taken)} can have stdout")
+        return taken[0] if taken else None
+
+    def check(self) -> None:
+        """Find out now what would fail after a long run."""
+        from flickerscope.files import check_writable, make_folder
+
+        _ = self.stdout
+        if self.folder is not None:
+            make_folder(self.folder)
+        for path in (self.json, self.png, self.csv):
+            if path is not None and path != STDOUT:
+                check_writable(path)
+
+    def targets(self, kind: str) -> list[str]:
+        """All paths to which a report of this kind goes."""
+        named = getattr(self, kind)
+        folder = [] if self.folder is None else [str(Path(self.folder) / f"report.{kind}")]
+        return folder + ([] if named is None else [named])
+
+    def write(self, renderers: Mapping[str, Callable[[], bytes]]) -> None:
+        """Render every kind that has a target, then write: nothing, if one cannot be rendered."""
+        from flickerscope.files import write_bytes
+
+        data = {kind: render() for kind, render in renderers.items() if self.targets(kind)}
+        for kind, content in data.items():
+            for target in self.targets(kind):
+                if target == STDOUT:
+                    sys.stdout.buffer.write(content)
+                    sys.stdout.buffer.flush()
+                else:
+                    write_bytes(target, content)
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"flickerscope {__version__}")
+        raise typer.Exit
+
+
+@app.command("compare")
+def compare_command(
+    pred: Annotated[str, typer.Argument(metavar="PRED", help="The video to judge.")],
+    ref: Annotated[
+        str, typer.Argument(metavar="REF", help="Its reference, or a measurement saved of it.")
+    ],
+    out: OutDir = None,
+    json_file: JsonFile = None,
+    png: PngFile = None,
+    csv: CsvFile = None,
+    window: Window = None,
+    segment: Segment = None,
+    bands: Bands = None,
+    primary: Primary = None,
+    axis: Axis = None,
+    planes: Planes = None,
+    scales: Scales = None,
+    frames: Frames = None,
+    crop: Crop = None,
+    paired: Annotated[
+        bool | None,
+        typer.Option(
+            "--paired/--no-paired", help="Frame-by-frame readings; default: if they match."
+        ),
+    ] = None,
+    lag: Annotated[
+        int | None, typer.Option(help="Frames by which PRED comes late, -2..2; default: found.")
+    ] = None,
+    settings: SettingsFile = None,
+    device: Device = "auto",
+    memory: Memory = None,
+    threads: Threads = None,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(metavar="DB", help="Exit with 3 where the excess is above this."),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Report how much more high-frequency energy PRED has than REF."""
+    options = _given(
+        window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
+        scales=scales, frames=frames, crop=crop, paired=paired, lag=lag,
+    )  # fmt: skip
+    outputs = _Outputs(folder=out, json=json_file, png=png, csv=csv)
+    outputs.check()
+    with _progress(quiet or no_progress) as progress:
+        result = _compare(
+            pred, ref, _load_settings(settings), options,
+            device=device, memory=memory, threads=threads, progress=progress,
+        )  # fmt: skip
+    _write_comparison(result, outputs)
+    if not quiet and outputs.stdout is None:
+        from flickerscope.terminal import comparison_summary
+
+        _show(comparison_summary(result, verbose=verbose))
+    _gate(result.excess_db, fail_above, "dB of excess")
+
+
+@app.command("analyze")
+def analyze_command(
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Videos to measure.")],
+    out: OutDir = None,
+    json_file: JsonFile = None,
+    png: PngFile = None,
+    csv: CsvFile = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Save the measurement, at every segment length, as a REF for compare.",
+        ),
+    ] = None,
+    window: Window = None,
+    segment: Segment = None,
+    bands: Bands = None,
+    primary: Primary = None,
+    planes: Planes = None,
+    scales: Scales = None,
+    frames: Frames = None,
+    crop: Crop = None,
+    settings: SettingsFile = None,
+    device: Device = "auto",
+    memory: Memory = None,
+    threads: Threads = None,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(metavar="RMS", help="Exit with 3 where the rms code value is above this."),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Measure videos without a reference: spectrum, bands, histograms."""
+    options = _given(
+        window=window, segment=segment, bands=bands, primary=primary, planes=planes,
+        scales=scales, frames=frames, crop=crop,
+    )  # fmt: skip
+    outputs = _Outputs(folder=out, json=json_file, png=png, csv=csv)
+    _check_analysis(outputs, save, videos)
+    from flickerscope.comparison import analyze
+    from flickerscope.resources import pick_device
+
+    took = str(pick_device(device))
+    chosen = _load_settings(settings)
+    results = []
+    for video in videos:
+        with _progress(quiet or no_progress) as progress:
+            results.append(
+                analyze(
+                    video, settings=chosen, ladder=save is not None, device=device,
+                    memory=memory, threads=threads, progress=progress, **options,
+                )
+            )  # fmt: skip
+        if not quiet and outputs.stdout is None:
+            from flickerscope.terminal import analysis_summary
+
+            _show(analysis_summary(results[-1], device=took, verbose=verbose))
+    _write_analysis(results, took, outputs, save)
+    from flickerscope.report.document import headline_power
+
+    _gate(max(headline_power(r) ** 0.5 for r in results), fail_above, "rms code values")
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Folder for the two videos and the report.")
+    ] = "flickerscope-demo",
+    device: Device = "auto",
+    threads: Threads = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Render two videos, one with known flicker, and read the flicker back."""
+    from flickerscope.demo.run import run_demo
+    from flickerscope.files import make_folder
+
+    folder = make_folder(out)
+    with _progress(quiet or no_progress) as progress:
+        result = run_demo(folder, device=device, threads=threads, progress=progress)
+    outputs = _Outputs(folder=str(folder), json=None, png=None, csv=None)
+    _write_comparison(result.comparison, outputs)
+    if not quiet:
+        from flickerscope.terminal import comparison_summary, demo_summary
+
+        _show(comparison_summary(result.comparison, verbose=verbose))
+        _show(demo_summary(result, str(folder)))
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = app(list(arguments), prog_name="flickerscope", standalone_mode=False)
+        return code if isinstance(code, int) else OK
+    except SettingsError as error:
+        return _complain(error, USAGE)
+    except FlickerscopeError as error:
+        return _complain(error, FAILURE)
+    except UsageError as error:
+        return _complain(_message(error), USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing is left to say to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except MemoryError:
+        return _complain("out of memory: try a smaller --crop or --segment", FAILURE)
+
+
+def _message(error: BaseException) -> str:
+    format_message = getattr(error, "format_message", None)
+    text = format_message() if callable(format_message) else str(error)
+    return str(text) or "see flickerscope --help"
+
+
+def _complain(error: object, code: int) -> int:
+    from flickerscope.terminal import printable
+
+    typer.echo(f"flickerscope: {printable(' '.join(str(error).split()))}", err=True)
+    return code
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were named on the command line."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if "scales" in given:
+        given["scales"] = tuple(part.strip() for part in given["scales"].split(","))
+    return given
+
+
+def _load_settings(path: str | None) -> Settings | None:
+    if path is None:
+        return None
+    try:
+        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a report: {error}") from error
+    if isinstance(plain, dict) and "settings" in plain:
+        plain = plain["settings"]
+    return Settings.from_dict(plain)
+
+
+def _compare(
+    pred: str, ref: str, settings: Settings | None, options: dict[str, Any], **resources: Any
+) -> Comparison:
+    from flickerscope.comparison import compare
+
+    sides = [_saved_or_path(side) for side in (pred, ref)]
+    return compare(sides[0], sides[1], settings=settings, **resources, **options)
+
+
+def _saved_or_path(path: str) -> str | Measurement:
+    """A saved measurement where the name ends in .json, else the path of a video."""
+    if not path.lower().endswith(".json"):
+        return path
+    from flickerscope.measurement import Measurement
+
+    return Measurement.load(path)
+
+
+def _check_analysis(outputs: _Outputs, save: str | None, videos: list[str]) -> None:
+    from flickerscope.files import check_writable
+
+    if len(videos) > 1 and outputs.png is not None:
+        raise SettingsError("--png takes one video; with several use --out")
+    if len(videos) > 1 and save is not None:
+        raise SettingsError("--save takes one video")
+    outputs.check()
+    if save is not None:
+        check_writable(save)
+
+
+def _write_comparison(result: Comparison, outputs: _Outputs) -> None:
+    from flickerscope.report import document, table
+
+    outputs.write(
+        {
+            "json": lambda: document.to_json(document.comparison_document(result)).encode(),
+            "csv": lambda: table.comparison_csv(result).encode(),
+            "png": lambda: _figure(result),
+        }
+    )
+
+
+def _write_analysis(
+    results: list[Measurement], device: str, outputs: _Outputs, save: str | None
+) -> None:
+    from flickerscope.files import write_bytes
+    from flickerscope.report import document, table
+
+    renderers: dict[str, Callable[[], bytes]] = {
+        "json": lambda: document.to_json(document.analysis_document(results, device)).encode(),
+        "csv": lambda: table.analysis_csv(results).encode(),
+    }
+    if len(results) == 1:
+        renderers["png"] = lambda: _figure(results[0])
+    outputs.write(renderers)
+    if len(results) > 1 and outputs.folder is not None:
+        for number, result in enumerate(results, 1):
+            write_bytes(Path(outputs.folder) / f"report-{number}.png", _figure(result))
+    if save is not None:
+        results[0].save(save)
+
+
+def _figure(result: Comparison | Measurement) -> bytes:
+    import io
+
+    from flickerscope.report.figure import save_figure
+
+    data = io.BytesIO()
+    save_figure(result, data)
+    return data.getvalue()
+
+
+def _gate(value: float, limit: float | None, unit: str) -> None:
+    if limit is not None and not value <= limit:
+        typer.echo(f"flickerscope: {value:.3g} {unit}, above the limit of {limit:g}", err=True)
+        raise typer.Exit(GATE)
+
+
+def _show(summary: RenderableType) -> None:
+    from rich.console import Console
+
+    # Where the output is no terminal, rich would take 80 columns and cut long words.
+    console = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
+    console.print(summary)
+
+
+@contextmanager
+def _progress(hidden: bool) -> Iterator[Progress | None]:
+    """A bar for every video on stderr, where that is a terminal."""
+    if hidden or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from flickerscope.terminal import printable
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(name: str, frames: int, promised: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(printable(Path(name).name), total=promised)
+            bar.update(tasks[name], completed=frames)
+
+        yield report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Compares a prediction with its reference: the two public functions and what they return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from flickerscope import excess, judge
+from flickerscope.excess import BandExcess, Line, PictureChange
+from flickerscope.frames import open_source
+from flickerscope.judge import Verdict
+from flickerscope.kernel import Workers
+from flickerscope.match import Match, Progress, frame_counter
+from flickerscope.measure import measure
+from flickerscope.measurement import Measurement, Rung, key
+from flickerscope.paired import PairedReading
+from flickerscope.resources import pick_resources
+from flickerscope.rungs import headline_band
+from flickerscope.settings import Settings
+from flickerscope.spectrum import Transform
+
+__all__ = ["Comparison", "Progress", "Verdict", "analyze", "compare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Comparison:
+    """A prediction held against its reference."""
+
+    settings: Settings
+    """As they were asked for."""
+    segment: int
+    """Frames a segment, on both sides."""
+    device: str
+    """That computed it."""
+    pred: Measurement
+    ref: Measurement
+    table: tuple[BandExcess, ...]
+    """Every plane, scale and band."""
+    headline: BandExcess
+    """Excess of the luma in the primary band at block scale."""
+    floor_db: float | None
+    """F: the same of the quietest tenth of the tiles, dB."""
+    pred_share: float | None
+    """Share of the prediction's power that lies in the headline band."""
+    ref_share: float | None
+    picture: PictureChange
+    lines: tuple[Line, ...]
+    """Single frequencies at which the prediction flickers and the reference does not."""
+    paired: PairedReading | None
+    """Frame-by-frame readings, where the videos match."""
+    paired_reason: str | None
+    """Why there are none."""
+    verdict: Verdict
+    basis: str
+    """What the verdict rests on, a sentence."""
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def excess_db(self) -> float:
+        """The headline: dB of high-frequency energy more than the reference."""
+        return self.headline.excess_db
+
+    @property
+    def transform(self) -> Transform:
+        """Behind the prediction's numbers."""
+        return self.pred.transform(self.segment)
+
+    @property
+    def pred_rung(self) -> Rung:
+        """The prediction's sums at the segment length compared."""
+        return self.pred.rungs[self.segment]
+
+    @property
+    def ref_rung(self) -> Rung:
+        """The reference's sums at the segment length compared."""
+        return self.ref.rungs[self.segment]
+
+
+def analyze(
+    video: Any,
+    *,
+    fps: float | Fraction | None = None,
+    settings: Settings | None = None,
+    ladder: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    memory: float | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Measurement:
+    """Measure the temporal spectrum of one video.
+
+    Args:
+        video: a path, or an array or tensor of shape (T, H, W) or (T, C, H, W) with one or three
+            (RGB) channels, uint8 or float in 0..1; float64 is measured in double precision.
+        fps: frames a second of an array; without it there are cycles/frame, but no Hz.
+        settings: all settings at once; ``options`` change single ones (see `Settings`).
+        ladder: measure at every segment length of 32, 25, 16, 14 and 8 frames that fits, so that
+            the measurement, once saved, can be compared with videos of any length.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        threads: worker threads; default: the cores there are.
+        memory: megabytes for buffers; default: half of the machine's memory.
+        progress: called after every frame.
+
+    Raises:
+        InputError: the video cannot be measured.
+        SettingsError: a setting makes no sense.
+        DeviceError: there is no such device.
+    """
+    chosen = _settings(settings, options)
+    resources = pick_resources(device, threads=threads, memory=memory)
+    source = open_source(video, fps=fps, planes=chosen.planes, threads=resources.threads)
+    with Workers.start(resources) as workers:
+        measurement, _ = measure(
+            source, chosen, workers, ladder=ladder, progress=frame_counter(progress, source)
+        )
+    return measurement
+
+
+def compare(
+    pred: Any,
+    ref: Any,
+    *,
+    fps: float | Fraction | None = None,
+    settings: Settings | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    memory: float | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Measure how much more high-frequency energy a prediction has than its reference.
+
+    Sizes, rates and lengths may differ; what was done about it is said in ``notes``.
+
+    Args:
+        pred: the prediction: a path, array or tensor as in `analyze`, or a `Measurement`.
+        ref: the reference, likewise. A `Measurement` made with ``ladder=True`` serves
+            predictions of any length.
+        fps: frames a second of arrays.
+        settings, device, threads, memory, progress, options: as in `analyze`.
+
+    Raises:
+        InputError: a video cannot be measured.
+        SettingsError: a setting makes no sense, or does not agree with a measurement's.
+        DeviceError: there is no such device.
+    """
+    saved = [side for side in (pred, ref) if isinstance(side, Measurement)]
+    if settings is None and saved:
+        settings = saved[0].settings
+    chosen = _settings(settings, options)
+    resources = pick_resources(device, threads=threads, memory=memory)
+    sides = [
+        side
+        if isinstance(side, Measurement)
+        else open_source(side, fps=fps, planes=chosen.planes, threads=resources.threads)
+        for side in (pred, ref)
+    ]
+    with Workers.start(resources) as workers:
+        match = Match(chosen, sides[0], sides[1], workers, progress)
+        try:
+            return _comparison(match)
+        finally:
+            match.close()
+
+
+def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
+    return (settings or Settings()).with_changes(**options)
+
+
+def _comparison(match: Match) -> Comparison:
+    pred, ref, segment = match.measure()
+    settings = match.settings
+    transforms = pred.transform(segment), ref.transform(segment)
+    sides = judge.sides(pred, ref, segment, transforms)
+    table = tuple(row for name in sides for row in excess.band_excess(name, *sides[name]))
+    band = headline_band(transforms[0], settings)
+    scale = "block" if "block" in settings.scales else settings.scales[0]
+    headline = judge.pick_headline(table, scale, transforms[0].bands[band].name)
+    main = sides[key("y", scale)]
+    change = excess.picture_change(pred.clips, ref.clips)
+    lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n]))
+    paired, reason = match.read_pair(transforms[0])
+    still = judge.is_still(pred, segment), judge.is_still(ref, segment)
+    verdict, basis = judge.judge(headline, table, still)
+    return Comparison(
+        settings=settings,
+        segment=segment,
+        device=str(match.workers.resources.device),
+        pred=pred,
+        ref=ref,
+        table=table,
+        headline=headline,
+        floor_db=judge.floor_change(pred, ref, segment),
+        pred_share=excess.high_share(*main[0], band),
+        ref_share=excess.high_share(*main[1], band),
+        picture=change,
+        lines=lines,
+        paired=paired,
+        paired_reason=reason,
+        verdict=verdict,
+        basis=basis,
+        notes=(
+            *match.notes,
+            *judge.difference_notes(pred, ref),
+            *judge.by_role(pred, ref, "notes"),
+        ),
+        warnings=(
+            *judge.comparison_warnings(headline, change, segment, settings),
+            *judge.codec_warnings(pred, ref),
+            *judge.by_role(pred, ref, "warnings"),
+        ),
+    )

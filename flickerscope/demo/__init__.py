@@ -1,0 +1,1 @@
+"""A video with known flicker, for whoever has no clip at hand."""

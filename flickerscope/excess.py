@@ -1,0 +1,233 @@
+"""How two measurements differ: excess per band, lines, picture; pure functions of their values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from flickerscope import histogram
+from flickerscope.measurement import Clip, Spectrum
+from flickerscope.spectrum import ROUNDING_POWER, Transform, tone_amplitude
+
+__all__ = ["BandExcess", "Line", "PictureChange", "band_excess", "excess_db", "find_lines"]
+
+Floats = npt.NDArray[np.float64]
+
+LINE_PROMINENCE: Final = 4.0
+LINE_REACH: Final = 2  # bins that a windowed line spreads over, to each side
+LINE_FLOOR: Final = 6  # bins to each side from which the floor under a line is taken
+MIN_LINE_FREQUENCY: Final = 0.125  # cycles/frame: below it, slow change
+MIN_LINE_FRAMES: Final = 16
+MIN_LINE_POWER: Final = ROUNDING_POWER / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandExcess:
+    """One band of one plane at one scale, in both videos."""
+
+    plane: str
+    scale: str
+    band: str
+    low: float
+    """Lower end in the prediction, cycles/frame."""
+    high: float
+    reliable: bool
+    """Whether slow change stays out of the band at this segment length."""
+    pred_power: float
+    """Mean over cells and segments, code^2."""
+    ref_power: float
+    excess_db: float
+    """``10 log10((P_pred + eps)/(P_ref + eps))``: 0 for identical videos, negated by a swap."""
+    wasserstein_db: float | None
+    """Distance between the histograms of the cells' power, dB."""
+    shift_db: float | None
+    """Mean over the quantiles of prediction minus reference, dB."""
+
+    @property
+    def difference(self) -> float:
+        """``P_pred - P_ref``, code^2."""
+        return self.pred_power - self.ref_power
+
+    @property
+    def pred_rms(self) -> float:
+        """Code values."""
+        return math.sqrt(self.pred_power)
+
+    @property
+    def ref_rms(self) -> float:
+        """Code values."""
+        return math.sqrt(self.ref_power)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Flicker at one frequency: power that stands out of the bins around it."""
+
+    plane: str
+    scale: str
+    frequency: float
+    """Cycles/frame."""
+    amplitude: float
+    """Of a sine of that power in every cell, code values."""
+    ref_amplitude: float | None
+    """The same in the reference."""
+    share: float
+    """Of all power above 0.125 cycles/frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureChange:
+    """What makes excess look smaller or larger than the flicker is."""
+
+    sharpness_db: float | None
+    """``10 log10`` of the mean squared spatial gradient's ratio; ``None``: a flat picture, or
+    pictures of different size."""
+    contrast_db: float | None
+    """``20 log10`` of the ratio of the standard deviations within frames; ``None``: flat."""
+    brightness: float
+    """Mean code value of the prediction minus the reference's."""
+    pred_clipped: float
+    """Share of the prediction's pixels at the ends of the range."""
+    ref_clipped: float
+
+
+def excess_db(pred: float, ref: float, pred_epsilon: float, ref_epsilon: float) -> float:
+    """``10 log10((pred + eps)/(ref + eps))``, dB; swapped arguments give exactly the negative."""
+    return 10 * (math.log10(pred + pred_epsilon) - math.log10(ref + ref_epsilon))
+
+
+def band_power(spectrum: Spectrum, transform: Transform) -> Floats:
+    """Mean power of each band, (bands,), code^2."""
+    return np.asarray(transform.weights.numpy() @ spectrum.mean_power)
+
+
+def band_excess(
+    name: str,
+    pred: tuple[Spectrum, Transform],
+    ref: tuple[Spectrum, Transform],
+) -> list[BandExcess]:
+    """Every band that is not empty, of the plane and scale called ``name``."""
+    plane, scale = name.split("/")
+    powers = band_power(*pred), band_power(*ref)
+    rows = []
+    for i, (ours, theirs) in enumerate(zip(pred[1].bands, ref[1].bands, strict=True)):
+        if ours.empty or theirs.empty:
+            continue
+        counts = pred[0].counts[i], ref[0].counts[i]
+        values = float(powers[0][i]), float(powers[1][i])
+        rows.append(
+            BandExcess(
+                plane=plane,
+                scale=scale,
+                band=ours.name,
+                low=ours.low,
+                high=ours.high,
+                reliable=ours.reliable and theirs.reliable,
+                pred_power=values[0],
+                ref_power=values[1],
+                excess_db=excess_db(*values, ours.epsilon, theirs.epsilon),
+                wasserstein_db=histogram.wasserstein_db(*counts),
+                shift_db=histogram.mean_shift_db(*counts),
+            )
+        )
+    return rows
+
+
+def high_share(spectrum: Spectrum, transform: Transform, band: int) -> float | None:
+    """Share of all power that lies in a band; ``None`` where there is none."""
+    total = float(spectrum.mean_power.sum())
+    return float(band_power(spectrum, transform)[band]) / total if total > 0 else None
+
+
+def find_lines(
+    name: str,
+    pred: tuple[Spectrum, Transform],
+    ref: tuple[Spectrum, Transform] | None = None,
+) -> list[Line]:
+    """Lines in the spectrum of the prediction (or of a video alone) that the reference lacks.
+
+    A line is a local maximum above 0.125 cycles/frame of at least 4 times the median of the bins
+    around it that a windowed sine does not reach, stronger than 8-bit rounding, and at least
+    twice the reference's power there.
+    """
+    spectrum, transform = pred
+    power, frequencies = spectrum.mean_power, transform.frequencies.numpy()
+    if transform.frames < MIN_LINE_FRAMES or not power.any():
+        return []
+    plane, scale = name.split("/")
+    high = frequencies >= MIN_LINE_FREQUENCY
+    total = float(power[high].sum())
+    lines = []
+    for k in np.flatnonzero(high):
+        near = slice(max(0, k - LINE_REACH), k + LINE_REACH + 1)
+        line = float(power[near].sum())
+        if power[k] < power[near].max() or line < MIN_LINE_POWER:
+            continue
+        if power[k] < LINE_PROMINENCE * _floor(power, int(k)):
+            continue
+        frequency = _centre(power[near], frequencies[near], int(k) == len(power) - 1)
+        theirs = None if ref is None else _amplitude(ref, frequency)
+        ours = _amplitude(pred, frequency)
+        if theirs is not None and ours**2 < 2 * theirs**2:
+            continue
+        lines.append(
+            Line(
+                plane=plane,
+                scale=scale,
+                frequency=frequency,
+                amplitude=ours,
+                ref_amplitude=theirs,
+                share=min(1.0, line / total),
+            )
+        )
+    return lines
+
+
+def _floor(power: Floats, k: int) -> float:
+    """Median of the bins around bin k that a line at k does not reach."""
+    below = power[max(0, k - LINE_FLOOR) : max(0, k - LINE_REACH)]
+    above = power[k + LINE_REACH + 1 : k + LINE_FLOOR + 1]
+    return float(np.median(np.concatenate([below, above])))
+
+
+def _centre(power: Floats, frequencies: Floats, at_nyquist: bool) -> float:
+    if at_nyquist:
+        return float(frequencies[-1])
+    return float((power * frequencies).sum() / power.sum())
+
+
+def _amplitude(side: tuple[Spectrum, Transform], frequency: float) -> float:
+    spectrum, transform = side
+    power = torch.from_numpy(spectrum.mean_power)
+    return tone_amplitude(power, transform.frequencies, frequency, transform.frames)
+
+
+def picture_change(pred: tuple[Clip, ...], ref: tuple[Clip, ...]) -> PictureChange:
+    """Sharpness, contrast and brightness of the prediction against the reference."""
+    ours, theirs = (_picture_means(clips) for clips in (pred, ref))
+    sizes = {(clip.info.height, clip.info.width) for clip in (*pred, *ref)}
+    return PictureChange(
+        sharpness_db=_level(ours[0], theirs[0]) if len(sizes) == 1 else None,
+        contrast_db=_level(ours[1], theirs[1]),
+        brightness=ours[2] - theirs[2],
+        pred_clipped=ours[3],
+        ref_clipped=theirs[3],
+    )
+
+
+def _picture_means(clips: tuple[Clip, ...]) -> tuple[float, float, float, float]:
+    values = [(c.gradient, c.contrast**2, c.mean, c.clipped) for c in clips]
+    gradient, variance, mean, clipped = np.mean(values, axis=0).tolist()
+    return gradient, variance, mean, clipped
+
+
+def _level(pred: float, ref: float) -> float | None:
+    """Ratio of two powers in dB; ``None`` where one is nothing but rounding."""
+    if min(pred, ref) < 1e-6:
+        return None
+    return 10 * (math.log10(pred) - math.log10(ref))

@@ -1,0 +1,79 @@
+"""Small pictures of large ones: exact area averages, and buffers that hold the last frames."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+__all__ = ["BLOCK_ROWS", "BlockGrid", "FrameBuffer", "grid_shape"]
+
+BLOCK_ROWS = 64
+"""Rows of the block grid, whatever the resolution."""
+
+
+def grid_shape(height: int, width: int, rows: int = BLOCK_ROWS) -> tuple[int, int]:
+    """Rows and columns of the block grid: 64 rows, columns by aspect, never more than pixels."""
+    rows = min(rows, height)
+    return rows, min(width, max(1, round(rows * width / height)))
+
+
+class BlockGrid:
+    """Area average of a plane over a grid, fractional where the ratio is no integer."""
+
+    def __init__(
+        self, height: int, width: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.shape = rows, columns = grid_shape(height, width)
+        # Rows repeat with the period of height and rows: one small matrix does for all groups.
+        self._groups = math.gcd(height, rows)
+        down = _area_matrix(height // self._groups, rows // self._groups)
+        self._down = down.to(device, dtype)
+        self._across = _area_matrix(width, columns).T.contiguous().to(device, dtype)
+        self._samples = torch.empty(height, width, dtype=dtype, device=device)
+
+    def average(self, plane: torch.Tensor) -> torch.Tensor:
+        """(height, width) to (rows, columns)."""
+        height, width = self._samples.shape
+        groups = self._samples.copy_(plane).view(self._groups, height // self._groups, width)
+        return torch.matmul(self._down, groups).view(self.shape[0], width) @ self._across
+
+
+def _area_matrix(length: int, cells: int) -> torch.Tensor:
+    """Averages ``length`` samples into ``cells`` equal cells, (cells, length), float64."""
+    edges = torch.arange(cells + 1, dtype=torch.float64) * length / cells
+    samples = torch.arange(length, dtype=torch.float64)
+    upper = torch.minimum(edges[1:, None], samples + 1)
+    lower = torch.maximum(edges[:-1, None], samples)
+    return (upper - lower).clamp(min=0) * cells / length
+
+
+class FrameBuffer:
+    """The last ``capacity`` frames of a sequence, by their index in it."""
+
+    def __init__(
+        self, capacity: int, cells: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._rows = torch.empty(capacity, cells, dtype=dtype, device=device)
+        self._next = 0
+
+    @property
+    def bytes(self) -> int:
+        """Size when full."""
+        return self._rows.numel() * self._rows.element_size()
+
+    def append(self, frame: torch.Tensor) -> torch.Tensor:
+        """Copy in the next frame, of any shape with as many cells; returns the copy, so shaped."""
+        row = self._rows[self._next % len(self._rows)].view(frame.shape)
+        row.copy_(frame)
+        self._next += 1
+        return row
+
+    def pieces(self, start: int, frames: int) -> list[torch.Tensor]:
+        """Frames ``start`` to ``start + frames``, (frames, cells), in one or two pieces."""
+        capacity = len(self._rows)
+        first = start % capacity
+        head = self._rows[first : first + frames]
+        if len(head) == frames:
+            return [head]
+        return [head, self._rows[: frames - len(head)]]

@@ -1,0 +1,207 @@
+"""Power and histograms of the cells of one segment, tile by tile, on any device."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from flickerscope import histogram
+from flickerscope.resources import Resources, exact_products, plain_arithmetic
+from flickerscope.spectrum import Transform
+
+__all__ = ["CellPower", "Kernel", "Workers"]
+
+CPU_TILE = 1 << 13  # cells: what a tile takes should fit the second-level cache
+DEVICE_TILE = 1 << 19  # cells: large enough to be bound by memory, not by launches
+
+
+@dataclass(frozen=True, slots=True)
+class CellPower:
+    """What a segment of one plane at one scale reads."""
+
+    power: npt.NDArray[np.float64]
+    """(bins,), summed over the cells, code^2."""
+    counts: npt.NDArray[np.int64]
+    """(bands, histogram.BINS)."""
+    cells: npt.NDArray[np.float64] | None
+    """(bands + 1, cells): band power of each cell and, last, its power at all frequencies, code^2,
+    where it was asked for."""
+
+
+class Workers:
+    """A pool of threads that each run torch on one thread of their own.
+
+    Small tiles on independent threads beat torch's own threads, which would have to meet after
+    every operation on every tile.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.count = resources.threads if resources.device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self.count, initializer=_one_torch_thread)
+
+    @classmethod
+    @contextmanager
+    def start(cls, resources: Resources) -> Iterator[Workers]:
+        """Workers for the length of a ``with`` block.
+
+        Torch gets one thread here meanwhile: the decoder's threads are at work on the next frames.
+        """
+        threads = torch.get_num_threads()
+        workers = cls(resources)
+        try:
+            torch.set_num_threads(1)
+            with exact_products():
+                yield workers
+        finally:
+            workers._pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
+
+    def each(self, work: Sequence[_Share]) -> None:
+        """Run all shares to their end; the first error is raised."""
+        if len(work) == 1 and self.count == 1:
+            work[0].run()
+            return
+        for future in [self._pool.submit(share.run) for share in work]:
+            future.result()
+
+
+def _one_torch_thread() -> None:
+    torch.set_num_threads(1)
+
+
+class Kernel:
+    """Measures segments of one length: power per bin, histograms and band power per cell."""
+
+    def __init__(
+        self,
+        transform: Transform,
+        *,
+        scale: float,
+        dtype: torch.dtype,
+        workers: Workers,
+        keep_cells: bool = False,
+    ) -> None:
+        """Prepare for a plane.
+
+        Args:
+            transform: of the segments.
+            scale: code values a sample step.
+            dtype: float32 or float64, to compute in.
+            workers: where to compute.
+            keep_cells: return the power of every cell too.
+        """
+        device = workers.resources.device
+        self.transform = transform
+        self.workers = workers
+        self.keep_cells = keep_cells
+        self.matrix = (transform.matrix * scale).to(device, dtype)
+        weights = transform.row_weights
+        if keep_cells:
+            weights = torch.cat([weights, torch.ones_like(weights[:1])])
+        self.row_weights = weights.to(device, dtype)
+        self._buffers = threading.local()
+
+    def measure(self, pieces: Sequence[torch.Tensor]) -> CellPower:
+        """Measure a segment, (frames, cells) in one or more pieces along time."""
+        cells = pieces[0].shape[1]
+        tile = self._tile(cells)
+        starts = range(0, cells, tile)
+        rows, bands = len(self.matrix), len(self.row_weights)
+        device, dtype = self.matrix.device, self.matrix.dtype
+        sums = torch.zeros(len(starts), rows, device=device, dtype=dtype)
+        kept = torch.empty(bands, cells if self.keep_cells else 0, device=device, dtype=dtype)
+        share = -(-len(starts) // self.workers.count)
+        shares = [
+            _Share(self, pieces, starts[i : i + share], tile, sums[i : i + share], kept)
+            for i in range(0, len(starts), share)
+        ]
+        self.workers.each(shares)
+        counts = histogram.fold(torch.stack([part.keys for part in shares]).sum(0).cpu())
+        # A short last tile was filled up with still cells; they are taken off again.
+        counts[:, 0] -= len(starts) * tile - cells
+        # Tiles are added in their order and in double precision on the host: the sum depends
+        # neither on the number of workers nor on what a device can add.
+        squares = sums.cpu().to(torch.float64).sum(0)
+        return CellPower(
+            power=self.transform.bins(squares).numpy(),
+            counts=counts.numpy(),
+            cells=kept.cpu().to(torch.float64).numpy() if self.keep_cells else None,
+        )
+
+    def _tile(self, cells: int) -> int:
+        resources = self.workers.resources
+        frames, rows, bands = self.transform.frames, len(self.matrix), len(self.row_weights)
+        largest = CPU_TILE if resources.device.type == "cpu" else DEVICE_TILE
+        bytes_a_cell = (frames + rows + 3 * bands) * self.matrix.element_size() * self.workers.count
+        return max(1, min(largest, cells, resources.memory // 4 // bytes_a_cell))
+
+    def _buffer(self, tile: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Samples (frames, tile), rows (rows, tile) and band powers (bands, tile), used again."""
+        buffers: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None
+        buffers = getattr(self._buffers, "tensors", None)
+        if buffers is None or buffers[0].shape[1] != tile:
+            sizes = self.transform.frames, len(self.matrix), len(self.row_weights)
+            x, y, z = (
+                torch.zeros(n, tile, device=self.matrix.device, dtype=self.matrix.dtype)
+                for n in sizes
+            )
+            buffers = self._buffers.tensors = (x, y, z)
+        return buffers
+
+
+class _Share:
+    """A run of tiles that one worker measures."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        pieces: Sequence[torch.Tensor],
+        starts: range,
+        tile: int,
+        sums: torch.Tensor,
+        kept: torch.Tensor,
+    ) -> None:
+        self.kernel, self.pieces, self.starts, self.tile = kernel, pieces, starts, tile
+        self.sums, self.kept = sums, kept
+        bands = len(kernel.transform.bands)
+        self.keys = torch.zeros(
+            bands, histogram.KEYS, dtype=torch.int64, device=kernel.matrix.device
+        )
+
+    def run(self) -> None:
+        """Measure the tiles into ``sums``, ``keys`` and ``kept``."""
+        kernel = self.kernel
+        samples, rows, bands = kernel._buffer(self.tile)
+        with plain_arithmetic(kernel.matrix.device):
+            for i, start in enumerate(self.starts):
+                used = self._load(samples, start)
+                torch.mm(kernel.matrix, samples, out=rows)
+                torch.mm(kernel.row_weights, rows.square_(), out=bands)
+                self.sums[i] = rows.sum(1)
+                self.keys += histogram.count_keys(bands[: len(self.keys)])
+                if self.kept.shape[1]:
+                    self.kept[:, start : start + used] = bands[:, :used]
+
+    def _load(self, samples: torch.Tensor, start: int) -> int:
+        """Copy one tile into ``samples`` as differences to its middle frame; returns its cells.
+
+        The transform does not see a constant; taking one off leaves still cells exactly 0 and
+        the others more of their precision.
+        """
+        used = min(self.tile, self.pieces[0].shape[1] - start)
+        row = 0
+        for piece in self.pieces:
+            samples[row : row + len(piece), :used] = piece[:, start : start + used]
+            row += len(piece)
+        if used < self.tile:
+            samples[:, used:] = 0
+        samples -= samples[len(samples) // 2].clone()
+        return used

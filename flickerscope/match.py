@@ -1,0 +1,213 @@
+"""Brings two videos to one rate and one segment length, and measures them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+from flickerscope.errors import InputError, SettingsError
+from flickerscope.kernel import Workers
+from flickerscope.measure import BlockTrack, measure
+from flickerscope.measurement import Measurement, require_same_settings
+from flickerscope.paired import PairedReading, read_pair
+from flickerscope.settings import LADDER, Settings
+from flickerscope.source import Source
+from flickerscope.spectrum import Transform
+
+__all__ = ["Match", "Progress", "Side", "frame_counter"]
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the video's name, the frames read so far and the frames to expect."""
+
+Side = Measurement | Source
+
+SAME_RATE: Final = Fraction(1, 100)
+
+
+def frame_counter(progress: Progress | None, source: Source) -> Callable[[int], None] | None:
+    """The progress of one video."""
+    if progress is None:
+        return None
+    name, promised = source.info.path, source.info.promised_frames
+    return lambda frames: progress(name, frames, promised)
+
+
+class Match:
+    """Two videos to compare: measured at one rate and one segment length."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pred: Side,
+        ref: Side,
+        workers: Workers,
+        progress: Progress | None,
+    ) -> None:
+        self.settings, self.workers, self.progress = settings, workers, progress
+        self.sides = {"pred": pred, "ref": ref}
+        self.notes: list[str] = []
+        self.rate = self._common_rate()
+        self.of_video = self._settings_of_video()
+        self.tracks: dict[str, BlockTrack] = {}
+        self.reason = self._why_not_paired()
+
+    def close(self) -> None:
+        """Give temporary files back."""
+        for track in self.tracks.values():
+            track.file.close()
+
+    def measure(self) -> tuple[Measurement, Measurement, int]:
+        """Prediction, reference, and the longest segment length that both have."""
+        pred, ref, segment = self._measure_both()
+        require_same_settings(pred, ref)
+        return pred, ref, segment
+
+    def read_pair(self, transform: Transform) -> tuple[PairedReading | None, str | None]:
+        """What both read in step, or why that cannot be said."""
+        if self.reason is not None:
+            return None, self.reason
+        forced = bool(self.settings.paired)
+        reading = read_pair(
+            self.tracks["pred"],
+            self.tracks["ref"],
+            transform,
+            lag=self.settings.lag,
+            force=forced,
+        )
+        if isinstance(reading, PairedReading):
+            return reading, None
+        if forced:
+            raise InputError(f"paired readings need videos that match: {reading}")
+        return None, reading
+
+    def _own_rate(self, name: str) -> Fraction | None:
+        side = self.sides[name]
+        if isinstance(side, Measurement):
+            return side.rate
+        rate = side.info.rate
+        return None if rate is None else rate / self.settings.frame_range.step
+
+    def _common_rate(self) -> Fraction | None:
+        """The rate to decimate to, if one of the sides has to be."""
+        rates = {name: self._own_rate(name) for name in self.sides}
+        pred, ref = rates["pred"], rates["ref"]
+        if pred is None or ref is None:
+            if self.settings.axis == "hz":
+                raise SettingsError("axis hz needs the frame rates of both videos: give fps")
+            return None
+        if abs(pred - ref) <= SAME_RATE * max(pred, ref):
+            return None
+        ours, theirs = float(pred), float(ref)
+        if self.settings.axis != "auto":
+            self.notes.append(f"{ours:.6g} and {theirs:.6g} frames/s, each at its own rate")
+            return None
+        faster = "pred" if pred > ref else "ref"
+        if isinstance(self.sides[faster], Measurement):
+            raise SettingsError(
+                f"the saved measurement has {max(ours, theirs):.6g} frames/s, the video "
+                f"{min(ours, theirs):.6g}: measure at the lower rate, or use axis frame"
+            )
+        self.notes.append(
+            f"{ours:.6g} and {theirs:.6g} frames/s: the faster one was decimated to "
+            f"{min(ours, theirs):.6g} by nearest timestamp"
+        )
+        return min(pred, ref)
+
+    def _settings_of_video(self) -> Settings:
+        """Along an axis in Hz, bands of cycles/frame become bands in Hz at the lower rate."""
+        chosen = self.settings
+        if chosen.axis != "hz" or chosen.in_hertz:
+            return chosen
+        lower = float(min(rate for name in self.sides if (rate := self._own_rate(name))))
+        bands = ", ".join(
+            f"{band.name}:{'' if band.low is None else repr(band.low * lower)}"
+            f"-{band.high * lower!r}Hz"
+            for band in chosen.band_ranges
+        )
+        return chosen.with_changes(bands=bands, primary=chosen.primary_band)
+
+    def _why_not_paired(self) -> str | None:
+        """A reason known before any frame is read."""
+        pred, ref = self.sides["pred"], self.sides["ref"]
+        if self.settings.paired is False:
+            return "switched off"
+        reason = None
+        if isinstance(pred, Measurement) or isinstance(ref, Measurement):
+            reason = "a saved measurement has no frames"
+        elif (pred.info.width, pred.info.height) != (ref.info.width, ref.info.height):
+            reason = "different sizes"
+        elif self.rate is not None or not self._same_rate():
+            reason = "different frame rates"
+        if reason is not None and self.settings.paired:
+            raise InputError(f"paired readings need videos that match: {reason}")
+        return reason
+
+    def _same_rate(self) -> bool:
+        pred, ref = self._own_rate("pred"), self._own_rate("ref")
+        if pred is None or ref is None:
+            return pred is ref
+        return abs(pred - ref) <= SAME_RATE * max(pred, ref)
+
+    def _measure_both(self) -> tuple[Measurement, Measurement, int]:
+        """Both at one segment length: the longest that both have."""
+        done: dict[str, Measurement] = {
+            name: side for name, side in self.sides.items() if isinstance(side, Measurement)
+        }
+        fresh = sorted(
+            (name for name in self.sides if name not in done),
+            key=lambda name: self._promised(name) or LADDER[0],
+        )
+        for name in fresh:
+            done[name] = self._measure(name, self._fit(done, self.settings.segment or LADDER[0]))
+        segment = min(done[name].segment for name in fresh) if fresh else 0
+        if fresh and any(segment not in m.rungs for m in done.values()):
+            segment = self._fit(done, segment)
+            for name in fresh:
+                if segment not in done[name].rungs:
+                    done[name] = self._measure(name, segment)
+        common = [n for n in done["pred"].rungs if n in done["ref"].rungs and n <= (segment or n)]
+        if not common:
+            raise SettingsError(
+                f"no segment length in common: pred has {list(done['pred'].rungs)}, ref "
+                f"{list(done['ref'].rungs)} frames; measure with ladder=True"
+            )
+        return done["pred"], done["ref"], max(common)
+
+    def _fit(self, done: dict[str, Measurement], wanted: int) -> int:
+        """The longest segment up to ``wanted`` that every saved measurement holds."""
+        saved = [set(m.rungs) for name, m in done.items() if self.sides[name] is m]
+        fresh = [m.segment for name, m in done.items() if self.sides[name] is not m]
+        wanted = min([wanted, *fresh])
+        if not saved:
+            return wanted
+        fitting = [n for n in set.intersection(*saved) if n <= wanted]
+        if not fitting:
+            raise SettingsError(
+                f"the saved measurement has segments of {sorted(set.union(*saved))} frames, "
+                f"{wanted} are needed: measure it again with ladder=True"
+            )
+        return max(fitting)
+
+    def _promised(self, name: str) -> int | None:
+        side = self.sides[name]
+        return None if isinstance(side, Measurement) else side.info.promised_frames
+
+    def _measure(self, name: str, segment: int) -> Measurement:
+        source = self.sides[name]
+        if isinstance(source, Measurement):
+            return source
+        if name in self.tracks:
+            self.tracks.pop(name).file.close()
+        measurement, track = measure(
+            source,
+            self.of_video,
+            self.workers,
+            segment=segment,
+            rate=self.rate,
+            keep_track=self.reason is None,
+            progress=frame_counter(self.progress, source),
+        )
+        if track is not None:
+            self.tracks[name] = track
+        return measurement

@@ -1,0 +1,345 @@
+"""Frame-by-frame readings of a prediction that reproduces or edits its very reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from flickerscope.measure import BlockTrack
+from flickerscope.segments import ShotSegments, frame_correlation
+from flickerscope.spectrum import Transform
+
+__all__ = ["MAX_LAG", "PairedBand", "PairedReading", "read_pair"]
+
+MAX_LAG: Final = 2
+MIN_SEGMENTS: Final = 3
+MAX_FRAMES: Final = 128  # a segment: the products of all its frames are kept for each tile
+MIN_CORRELATION: Final = 0.5
+LAG_MARGIN: Final = 0.05
+MIN_SHIFT: Final = 5
+TILE: Final = 4  # blocks
+CHUNK: Final = 64  # frames read at once
+SAMPLES: Final = 16  # frames that are correlated
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedBand:
+    """One band of the luma's block grid. ``None``: not defined, or too few segments to say."""
+
+    band: str
+    coherence: float | None
+    """Share of the prediction's power that the reference explains, 0..1, bias removed."""
+    unexplained: float | None
+    """``U = (1 - g2) S_pp``, code^2: what the reference does not explain, the paired headline."""
+    unexplained_db: float | None
+    """U against the reference's power, dB."""
+    retained: float | None
+    """``g2 S_pp / S_rr``: the reference's power that is still there."""
+    retained_db: float | None
+    slope: float | None
+    """``beta = Re S_pr / S_pp``: below 1, part of the prediction's power is removable flicker."""
+    gain: float | None
+    """``Re S_pr / S_rr``: below 1 with a slope of 1, honest blur."""
+    error: float
+    """``S_pp + S_rr - 2 Re S_pr``, code^2: power of the difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairedReading:
+    """What two videos in step read together, on the luma's block grid."""
+
+    lag: int
+    """Frames by which the prediction comes late."""
+    correlation: float
+    """Median over frames of the correlation of prediction and reference."""
+    segments: int
+    bands: tuple[PairedBand, ...]
+    frequencies: Floats
+    """(bins,), cycles/frame."""
+    coherence: Floats
+    """(bins,), over the whole picture at once, and so without the correction of the bands; 0 where
+    both are still."""
+    error: Floats
+    """(bins,), code^2."""
+    note: str | None
+    """Why some values are missing."""
+
+
+def read_pair(
+    pred: BlockTrack,
+    ref: BlockTrack,
+    transform: Transform,
+    *,
+    lag: int | None = None,
+    force: bool = False,
+) -> PairedReading | str:
+    """Read two videos in step, or say in a sentence why that makes no sense.
+
+    Args:
+        pred, ref: block grids of all frames.
+        transform: for the segments to read.
+        lag: frames by which the prediction comes late, if known.
+        force: read them even where they do not correlate.
+    """
+    reason = _mismatch(pred, ref, transform)
+    if reason is not None:
+        return reason
+    if lag is None:
+        lag = _find_lag(pred, ref)
+    correlation = _correlation(pred, ref, lag)
+    if correlation < MIN_CORRELATION and not force:
+        return f"the frames do not correlate (median {correlation:.2f}, needed {MIN_CORRELATION})"
+    products = _TileProducts(transform)
+    for start in _joint_starts(pred, ref, transform.frames, lag):
+        products.add(pred.read(start + lag, transform.frames), ref.read(start, transform.frames))
+    if not products.segments:
+        return f"no segment of {transform.frames} frames lies within one shot of both"
+    return products.reading(lag, correlation)
+
+
+def _mismatch(pred: BlockTrack, ref: BlockTrack, transform: Transform) -> str | None:
+    if not transform.is_spectrum:
+        return f"segments of {transform.frames} frames have no spectrum"
+    if transform.frames > MAX_FRAMES:
+        return f"segments of over {MAX_FRAMES} frames"
+    if pred.frames != ref.frames:
+        return f"different numbers of frames ({pred.frames} and {ref.frames})"
+    if pred.shape != ref.shape:
+        return "different shapes of the picture"
+    return None
+
+
+def _joint_starts(pred: BlockTrack, ref: BlockTrack, length: int, lag: int) -> Iterator[int]:
+    """Segment starts, as frames of the reference, within shots of both."""
+    edges = {0, ref.frames, -lag, pred.frames - lag}
+    edges |= {edge for shot in ref.shots for edge in shot}
+    edges |= {edge - lag for shot in pred.shots for edge in shot}
+    low, high = max(0, -lag), min(ref.frames, pred.frames - lag)
+    inside = sorted(edge for edge in edges if low <= edge <= high)
+    for first, last in pairwise(inside):
+        for start in ShotSegments(length).finish(last - first):
+            yield first + start
+
+
+def _find_lag(pred: BlockTrack, ref: BlockTrack) -> int:
+    """The lag at which the changes from frame to frame correlate best; 0 unless clearly another."""
+    lags = range(-MAX_LAG, MAX_LAG + 1)
+    products = dict.fromkeys(lags, 0.0)
+    power = 0.0, 0.0
+    for start in range(MAX_LAG, ref.frames - MAX_LAG - 1, CHUNK):
+        count = min(CHUNK, ref.frames - MAX_LAG - 1 - start)
+        if count < 1:
+            break
+        r = ref.read(start, count + 1).diff(dim=0).flatten(1)
+        p = pred.read(start - MAX_LAG, count + 1 + 2 * MAX_LAG).diff(dim=0).flatten(1)
+        power = (
+            power[0] + float(p[MAX_LAG : MAX_LAG + count].square().sum()),
+            power[1] + float(r.square().sum()),
+        )
+        for lag in lags:
+            products[lag] += float((p[MAX_LAG + lag : MAX_LAG + lag + count] * r).sum())
+    norm = math.sqrt(power[0] * power[1])
+    if not norm:
+        return 0
+    best = max(lags, key=lambda lag: (products[lag], -abs(lag)))
+    clear = products[best] / norm > MIN_CORRELATION
+    return best if clear and (products[best] - products[0]) / norm > LAG_MARGIN else 0
+
+
+def _correlation(pred: BlockTrack, ref: BlockTrack, lag: int) -> float:
+    """Median correlation of frames spread over the video."""
+    low, high = max(0, -lag), min(ref.frames, pred.frames - lag)
+    chosen = np.unique(np.linspace(low, high - 1, SAMPLES).round().astype(int)).tolist()
+    values = [frame_correlation(pred.read(t + lag, 1)[0], ref.read(t, 1)[0]) for t in chosen]
+    return float(np.median(values))
+
+
+class _TileProducts:
+    """Sums over cells and segments of the products of every two frames, per tile.
+
+    All auto- and cross-spectra of a tile, also against a circularly shifted reference, are
+    quadratic forms in these matrices, so that a segment costs three small products and the
+    spectra are formed once, at the end.
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        self.transform = transform
+        self.segments = 0
+        self.cells = 0
+        self.pp = self.rr = self.pr = torch.zeros(())
+
+    def add(self, pred: torch.Tensor, ref: torch.Tensor) -> None:
+        """Take a segment of both, (frames, rows, columns)."""
+        p, r = _by_tile(pred), _by_tile(ref)
+        self.pp = self.pp + p @ p.mT
+        self.rr = self.rr + r @ r.mT
+        self.pr = self.pr + p @ r.mT
+        self.cells += p.shape[0] * p.shape[2]
+        self.segments += 1
+
+    def reading(self, lag: int, correlation: float) -> PairedReading:
+        """Form the spectra and read them."""
+        real, imaginary = self.transform.quadratures()
+        s_pp, s_rr = _auto(self.pp, real, imaginary), _auto(self.rr, real, imaginary)
+        cross = _cross(self.pr, real, imaginary, real, imaginary)
+        weights = self.transform.weights
+        enough = self.segments >= MIN_SEGMENTS
+        shifted = self._shifted(real, imaginary) if enough else []
+        bias = _bias(s_pp, shifted, weights) if enough else None
+        error = (s_pp + s_rr - 2 * cross[0]).sum(0) / self.cells
+        return PairedReading(
+            lag=lag,
+            correlation=correlation,
+            segments=self.segments,
+            bands=tuple(self._bands(s_pp, s_rr, cross, weights, bias)),
+            frequencies=self.transform.frequencies.numpy(),
+            coherence=_picture_coherence(s_pp, s_rr, cross),
+            error=error.clamp(min=0).numpy(),
+            note=None
+            if enough
+            else f"coherence needs {MIN_SEGMENTS} segments, got {self.segments}",
+        )
+
+    def _shifted(
+        self, real: torch.Tensor, imaginary: torch.Tensor
+    ) -> list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
+        """Power of and cross-spectrum with the reference, rolled by 5 .. N-5 frames."""
+        out = []
+        for shift in range(MIN_SHIFT, self.transform.frames - MIN_SHIFT + 1):
+            a, b = real.roll(-shift, 1), imaginary.roll(-shift, 1)
+            out.append((_auto(self.rr, a, b), _cross(self.pr, real, imaginary, a, b)))
+        return out
+
+    def _bands(
+        self,
+        s_pp: torch.Tensor,
+        s_rr: torch.Tensor,
+        cross: tuple[torch.Tensor, torch.Tensor],
+        weights: torch.Tensor,
+        bias: torch.Tensor | None,
+    ) -> Iterator[PairedBand]:
+        p, r, joint = (_over_tiles(weights, s) / self.cells for s in (s_pp, s_rr, cross[0]))
+        explained = None
+        if bias is not None:
+            explained = (_explained(s_pp, s_rr, cross, weights, bias) / self.cells).numpy()
+        for i, band in enumerate(self.transform.bands):
+            kept = None if explained is None else min(max(float(explained[i]), 0.0), float(p[i]))
+            yield _band(band.name, band.epsilon, float(p[i]), float(r[i]), float(joint[i]), kept)
+
+
+def _band(
+    name: str, epsilon: float, pred: float, ref: float, joint: float, explained: float | None
+) -> PairedBand:
+    unexplained = None if explained is None else pred - explained
+
+    def decibels(value: float | None) -> float | None:
+        return None if value is None else 10 * math.log10((value + epsilon) / (ref + epsilon))
+
+    return PairedBand(
+        band=name,
+        coherence=_ratio(explained, pred),
+        unexplained=unexplained,
+        unexplained_db=decibels(unexplained),
+        retained=_ratio(explained, ref),
+        retained_db=decibels(explained),
+        slope=_ratio(joint, pred),
+        gain=_ratio(joint, ref),
+        error=max(pred + ref - 2 * joint, 0.0),
+    )
+
+
+def _ratio(value: float | None, by: float) -> float | None:
+    """``None`` where it is not defined: nothing there but the rounding of sums."""
+    return None if value is None or by <= 1e-9 else value / by
+
+
+def _over_tiles(weights: torch.Tensor, spectrum: torch.Tensor) -> Floats:
+    """Band sums over all tiles, (bands, bins) and (tiles, bins) to (bands,)."""
+    return np.asarray((weights @ spectrum.sum(0)).numpy())
+
+
+def _by_tile(grid: torch.Tensor) -> torch.Tensor:
+    """(frames, rows, columns) to (tiles, frames, cells), float64, each cell's mean taken off."""
+    frames, rows, columns = grid.shape
+    high, wide = min(TILE, rows), min(TILE, columns)
+    down, across = rows // high, columns // wide
+    x = grid[:, : down * high, : across * wide].to(torch.float64)
+    x = x - x.mean(0)
+    x = x.reshape(frames, down, high, across, wide).permute(1, 3, 0, 2, 4)
+    return x.reshape(down * across, frames, high * wide)
+
+
+def _auto(products: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+    """Power spectrum, (tiles, frames, frames) to (tiles, bins)."""
+    return ((real @ products) * real).sum(-1) + ((imaginary @ products) * imaginary).sum(-1)
+
+
+def _cross(
+    products: torch.Tensor,
+    real: torch.Tensor,
+    imaginary: torch.Tensor,
+    other_real: torch.Tensor,
+    other_imaginary: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Real and imaginary cross-spectrum, (tiles, frames, frames) to two of (tiles, bins)."""
+    a, b = real @ products, imaginary @ products
+    return (
+        (a * other_real).sum(-1) + (b * other_imaginary).sum(-1),
+        (b * other_real).sum(-1) - (a * other_imaginary).sum(-1),
+    )
+
+
+def _coherence(
+    s_pp: torch.Tensor,
+    s_rr: torch.Tensor,
+    cross: tuple[torch.Tensor, torch.Tensor],
+    weights: torch.Tensor,
+) -> torch.Tensor:
+    """Magnitude-squared coherence of each band, (tiles, bins) to (tiles, bands); 0 where still."""
+    p, r, re, im = (s @ weights.T for s in (s_pp, s_rr, *cross))
+    norm = p * r
+    return torch.where(norm > 1e-18, (re.square() + im.square()) / norm.clamp(min=1e-18), 0.0)
+
+
+def _picture_coherence(
+    s_pp: torch.Tensor, s_rr: torch.Tensor, cross: tuple[torch.Tensor, torch.Tensor]
+) -> Floats:
+    """Coherence of each bin from sums over all tiles, (bins,)."""
+    whole = [s.sum(0, keepdim=True) for s in (s_pp, s_rr, *cross)]
+    bins = torch.eye(s_pp.shape[1], dtype=s_pp.dtype)
+    return np.asarray(_coherence(whole[0], whole[1], (whole[2], whole[3]), bins)[0].numpy())
+
+
+def _bias(
+    s_pp: torch.Tensor,
+    shifted: list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]],
+    weights: torch.Tensor,
+) -> torch.Tensor:
+    """Coherence that unrelated changes of these statistics have, (tiles, bands).
+
+    Cells of a tile are not independent, so that 1/count would be too little.
+    """
+    values = [_coherence(s_pp, s_rr, cross, weights) for s_rr, cross in shifted]
+    return torch.stack(values).mean(0)
+
+
+def _explained(
+    s_pp: torch.Tensor,
+    s_rr: torch.Tensor,
+    cross: tuple[torch.Tensor, torch.Tensor],
+    weights: torch.Tensor,
+    bias: torch.Tensor,
+) -> torch.Tensor:
+    """``g2 S_pp`` summed over the tiles, (bands,), bias removed per tile."""
+    raw = _coherence(s_pp, s_rr, cross, weights)
+    g2 = (raw - bias) / (1 - bias).clamp(min=1e-6)
+    return (g2 * (s_pp @ weights.T)).sum(0)

@@ -1,0 +1,1 @@
+"""Renders a result: each module here makes one kind of report, and nothing else."""

@@ -1,0 +1,372 @@
+"""A result as plain values: what ``report.json`` holds; its schema is ``schema.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from fractions import Fraction
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from flickerscope import __version__, excess, histogram
+from flickerscope.comparison import Comparison
+from flickerscope.measurement import Clip, Measurement, Rung, key
+from flickerscope.paired import PairedReading
+from flickerscope.rungs import headline_band
+from flickerscope.settings import Settings
+from flickerscope.spectrum import Transform
+
+__all__ = ["FORMAT", "analysis_document", "citation", "comparison_document", "schema", "to_json"]
+
+FORMAT = 1
+"""Of the report. 1: first."""
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """Strict JSON: no NaN, no infinity."""
+    return json.dumps(document, allow_nan=False, indent=1, ensure_ascii=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of both kinds of document."""
+    text = resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def citation(settings: Settings, segment: int, band: str, scale: str, rate: str) -> str:
+    """One line that says how a number was made, to stand beside it in a paper."""
+    bands = settings.bands if settings.bands in ("cycles", "hz") else "custom"
+    shape = {"hann": "Hann", "boxcar": "boxcar"}[settings.window]
+    return (
+        f"flickerscope {__version__}, {shape} window of {segment} frames, {bands} bands, "
+        f"{band} at {scale} scale, {rate}"
+    )
+
+
+def comparison_document(result: Comparison) -> dict[str, Any]:
+    """All of a comparison."""
+    transform = result.transform
+    pred, ref = result.pred, result.ref
+    return {
+        "format": FORMAT,
+        "kind": "comparison",
+        "version": __version__,
+        "citation": comparison_citation(result),
+        "settings": result.settings.to_dict(),
+        "device": result.device,
+        "segment": _segment(result.segment, transform, pred=result.pred_rung, ref=result.ref_rung),
+        "inputs": [*_inputs("pred", pred), *_inputs("ref", ref)],
+        "bands": _bands(transform, pred.rate),
+        "verdict": {"text": result.verdict, "basis": result.basis},
+        "headline": {
+            "name": "excess high-frequency energy (includes motion)",
+            "unit": "dB",
+            "higher_is_better": False,
+            "value": result.headline.excess_db,
+            **_row(result.headline),
+        },
+        "results": [_row(row) for row in result.table],
+        "floor_db": result.floor_db,
+        "share": {"pred": result.pred_share, "ref": result.ref_share},
+        "picture": asdict(result.picture)
+        | {
+            "excess_minus_sharpness_db": (
+                None
+                if result.picture.sharpness_db is None
+                else result.excess_db - result.picture.sharpness_db
+            )
+        },
+        "lines": [_line(line, pred.rate) for line in result.lines],
+        "paired": None if result.paired is None else _paired(result.paired),
+        "paired_reason": result.paired_reason,
+        "spectra": _spectra({"pred": result.pred_rung, "ref": result.ref_rung}, transform, pred),
+        "histograms": _histograms({"pred": result.pred_rung, "ref": result.ref_rung}, transform),
+        "series": {
+            "pred": _series(pred, result.segment, transform),
+            "ref": _series(ref, result.segment, transform),
+        },
+        "maps": {"pred": _maps(pred, result.segment), "ref": _maps(ref, result.segment)},
+        "warnings": list(result.warnings),
+        "notes": list(result.notes),
+    }
+
+
+def analysis_document(results: Sequence[Measurement], device: str) -> dict[str, Any]:
+    """All of one or more videos measured alone."""
+    return {
+        "format": FORMAT,
+        "kind": "analysis",
+        "version": __version__,
+        "settings": results[0].settings.to_dict(),
+        "device": device,
+        "videos": [_video(result) for result in results],
+        "warnings": [text for result in results for text in result.warnings],
+        "notes": [text for result in results for text in result.notes],
+    }
+
+
+def comparison_citation(result: Comparison) -> str:
+    """The citable line of a comparison."""
+    rates = dict.fromkeys(rate_text(side.rate) for side in (result.pred, result.ref))
+    return citation(
+        result.settings,
+        result.segment,
+        result.headline.band,
+        result.headline.scale,
+        " and ".join(rates),
+    )
+
+
+def analysis_citation(result: Measurement) -> str:
+    """The citable line of a video measured alone."""
+    transform = result.transform()
+    band = transform.bands[headline_band(transform, result.settings)].name
+    scale = headline_scale(result.settings)
+    return citation(result.settings, result.segment, band, scale, rate_text(result.rate))
+
+
+def headline_scale(settings: Settings) -> str:
+    """The scale of the headline."""
+    return "block" if "block" in settings.scales else settings.scales[0]
+
+
+def headline_power(result: Measurement) -> float:
+    """Power of a lone video in its headline band, code^2."""
+    transform = result.transform()
+    spectrum = result.rungs[result.segment].spectra[key("y", headline_scale(result.settings))]
+    return float(excess.band_power(spectrum, transform)[headline_band(transform, result.settings)])
+
+
+def rate_text(rate: Fraction | None) -> str:
+    """Such as ``24 frames/s``."""
+    return "unknown rate" if rate is None else f"{float(rate):.6g} frames/s"
+
+
+def _video(result: Measurement) -> dict[str, Any]:
+    transform = result.transform()
+    rung = result.rungs[result.segment]
+    power = headline_power(result)
+    lines = [
+        line
+        for name in rung.spectra
+        for line in excess.find_lines(name, (rung.spectra[name], transform))
+    ]
+    return {
+        "citation": analysis_citation(result),
+        "segment": _segment(result.segment, transform, video=rung),
+        "input": _inputs("video", result)[0],
+        "bands": _bands(transform, result.rate),
+        "headline": {
+            "name": "high-frequency energy (includes motion)",
+            "unit": "rms code values",
+            "higher_is_better": False,
+            "value": power**0.5,
+            "plane": "y",
+            "scale": headline_scale(result.settings),
+            "band": transform.bands[headline_band(transform, result.settings)].name,
+            "power": power,
+        },
+        "results": list(analysis_rows(result)),
+        "floor_db": result.clips[0].readings[result.segment].floor_db,
+        "lines": [_line(line, result.rate) for line in lines],
+        "spectra": _spectra({"video": rung}, transform, result),
+        "histograms": _histograms({"video": rung}, transform),
+        "series": _series(result, result.segment, transform)[0],
+        "map": _maps(result, result.segment)[0],
+    }
+
+
+def analysis_rows(result: Measurement) -> Iterable[dict[str, Any]]:
+    """Power of every plane, scale and band of a lone video."""
+    transform = result.transform()
+    for name, spectrum in result.rungs[result.segment].spectra.items():
+        plane, scale = name.split("/")
+        powers = excess.band_power(spectrum, transform)
+        for band, power in zip(transform.bands, powers.tolist(), strict=True):
+            if not band.empty:
+                yield {
+                    "plane": plane,
+                    "scale": scale,
+                    "band": band.name,
+                    "reliable": band.reliable,
+                    "power": power,
+                    "rms": power**0.5,
+                }
+
+
+def _row(row: excess.BandExcess) -> dict[str, Any]:
+    return {
+        "plane": row.plane,
+        "scale": row.scale,
+        "band": row.band,
+        "reliable": row.reliable,
+        "pred_power": row.pred_power,
+        "ref_power": row.ref_power,
+        "difference": row.difference,
+        "pred_rms": row.pred_rms,
+        "ref_rms": row.ref_rms,
+        "excess_db": row.excess_db,
+        "wasserstein_db": row.wasserstein_db,
+        "shift_db": row.shift_db,
+    }
+
+
+def _segment(frames: int, transform: Transform, **rungs: Rung) -> dict[str, Any]:
+    return {
+        "frames": frames,
+        "is_spectrum": transform.is_spectrum,
+        **{
+            name: {
+                "segments": rung.segments,
+                "skipped_shots": rung.skipped_shots,
+                "skipped_frames": rung.skipped_frames,
+            }
+            for name, rung in rungs.items()
+        },
+    }
+
+
+def _inputs(role: str, measurement: Measurement) -> list[dict[str, Any]]:
+    return [_input(role, clip) for clip in measurement.clips]
+
+
+def _input(role: str, clip: Clip) -> dict[str, Any]:
+    info = clip.info
+    return {
+        "role": role,
+        "path": info.path,
+        "container": info.container,
+        "codec": info.codec,
+        "width": info.width,
+        "height": info.height,
+        "frame_rate": None if info.rate is None else str(info.rate),
+        "frames_promised": info.promised_frames,
+        "frames_decoded": clip.frames_decoded,
+        "frames_measured": clip.frames,
+        "measured_rate": None if clip.rate is None else float(clip.rate),
+        "variable_rate": info.variable_rate,
+        "pixel_format": info.pixel_format,
+        "bits": info.bits,
+        "range": info.range,
+        "matrix": info.matrix,
+        "transfer": info.transfer,
+        "primaries": info.primaries,
+        "start": clip.start,
+        "shots": [list(shot) for shot in clip.shots],
+        "gaps": clip.gaps,
+        "mean": clip.mean,
+        "contrast": clip.contrast,
+        "gradient": clip.gradient,
+        "clipped": clip.clipped,
+        "notes": list(clip.notes),
+        "warnings": list(clip.warnings),
+    }
+
+
+def _bands(transform: Transform, rate: Fraction | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": band.name,
+            "low": band.low,
+            "high": band.high,
+            "low_hz": _hertz(band.low, rate),
+            "high_hz": _hertz(band.high, rate),
+            "epsilon": band.epsilon,
+            "reliable": band.reliable,
+        }
+        for band in transform.bands
+        if not band.empty
+    ]
+
+
+def _hertz(cycles: float, rate: Fraction | None) -> float | None:
+    return None if rate is None else cycles * float(rate)
+
+
+def _line(line: excess.Line, rate: Fraction | None) -> dict[str, Any]:
+    return asdict(line) | {"frequency_hz": _hertz(line.frequency, rate)}
+
+
+def _paired(paired: PairedReading) -> dict[str, Any]:
+    plain = {item.name: getattr(paired, item.name) for item in fields(paired)}
+    return plain | {
+        "bands": [asdict(band) for band in paired.bands],
+        "frequencies": paired.frequencies.tolist(),
+        "coherence": paired.coherence.tolist(),
+        "error": paired.error.tolist(),
+    }
+
+
+def _spectra(
+    rungs: dict[str, Rung], transform: Transform, side: Measurement
+) -> dict[str, dict[str, Any]]:
+    """Mean power per bin by plane and scale; nothing where segments are too short for bins."""
+    if not transform.is_spectrum:
+        return {}
+    first = next(iter(rungs.values()))
+    rate = side.rate
+    return {
+        name: {
+            "frequency": transform.frequencies.tolist(),
+            "frequency_hz": (
+                None if rate is None else (transform.frequencies * float(rate)).tolist()
+            ),
+            **{role: rung.spectra[name].mean_power.tolist() for role, rung in rungs.items()},
+        }
+        for name in first.spectra
+        if all(name in rung.spectra for rung in rungs.values())
+    }
+
+
+def _histograms(rungs: dict[str, Rung], transform: Transform) -> dict[str, Any]:
+    first = next(iter(rungs.values()))
+    return {
+        "edges_power": histogram.EDGES.tolist(),
+        "edges_amplitude": np.sqrt(2 * histogram.EDGES).tolist(),
+        "counts": {
+            name: {
+                band.name: {
+                    role: rung.spectra[name].counts[i].tolist() for role, rung in rungs.items()
+                }
+                for i, band in enumerate(transform.bands)
+                if not band.empty
+            }
+            for name in first.spectra
+            if all(name in rung.spectra for rung in rungs.values())
+        },
+    }
+
+
+def _series(measurement: Measurement, segment: int, transform: Transform) -> list[dict[str, Any]]:
+    """Per clip: when its segments start, and what they read."""
+    out = []
+    for clip in measurement.clips:
+        reading = clip.readings[segment]
+        out.append(
+            {
+                "start": reading.starts,
+                "time": reading.times,
+                "shot": reading.shots,
+                "power": {
+                    name: {
+                        band.name: series[:, i].tolist()
+                        for i, band in enumerate(transform.bands)
+                        if not band.empty
+                    }
+                    for name, series in reading.series.items()
+                },
+            }
+        )
+    return out
+
+
+def _maps(measurement: Measurement, segment: int) -> list[list[list[float]]]:
+    """Per clip: power of the headline band in each cell of the block grid, rows of columns."""
+    return [
+        [[float(f"{value:.5g}") for value in row] for row in clip.readings[segment].map.tolist()]
+        for clip in measurement.clips
+    ]

@@ -1,0 +1,347 @@
+"""A result as one figure, fit for a paper."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from matplotlib.figure import Figure
+
+from flickerscope import __version__, histogram
+from flickerscope.comparison import Comparison
+from flickerscope.errors import OutputError
+from flickerscope.files import write_bytes
+from flickerscope.measurement import Measurement
+from flickerscope.report import panels, places
+from flickerscope.report.document import analysis_citation, comparison_citation, headline_power
+from flickerscope.report.style import (
+    BODY,
+    GREY,
+    HEADLINE,
+    MARGIN,
+    SMALL,
+    WIDTH,
+    Page,
+    decibels,
+    literal,
+    number,
+    paper,
+    shorten,
+    text_width,
+    wrap,
+)
+from flickerscope.report.view import Side, View, view
+
+__all__ = ["figure", "save_figure"]
+
+INNER: Final = WIDTH - 2 * MARGIN
+HEAD: Final = 0.34  # of a panel: its title and the line under it
+GAP: Final = 0.14
+MOST_WARNINGS: Final = 3
+MAP_HEIGHT: Final = 1.6
+METADATA: Final[dict[str, dict[str, Any]]] = {
+    "png": {"Software": f"flickerscope {__version__}"},
+    "pdf": {"Creator": f"flickerscope {__version__}", "CreationDate": None},
+    "svg": {"Creator": f"flickerscope {__version__}", "Date": None},
+}
+"""By format; without a date, so that the same result gives the same file."""
+
+
+def figure(result: Comparison | Measurement) -> Figure:
+    """Spectra, excess of every band, histograms, where and when; 7.2 inches wide."""
+    with paper():
+        return _draw(view(result))
+
+
+def save_figure(
+    result: Comparison | Measurement,
+    file: str | os.PathLike[str] | BinaryIO,
+    dpi: float = 200,
+) -> None:
+    """Write the figure: ``.png``, ``.pdf`` or ``.svg`` by the file's name, else PNG.
+
+    Raises:
+        OutputError: the file cannot be written, or has another suffix.
+    """
+    kind = "png"
+    if isinstance(file, (str, os.PathLike)):
+        kind = Path(file).suffix.lower().removeprefix(".") or "png"
+        if kind not in METADATA:
+            raise OutputError(f"{file}: a figure is written as .png, .pdf or .svg")
+    with paper():
+        drawn = _draw(view(result))
+        data = io.BytesIO()
+        drawn.savefig(data, format=kind, dpi=dpi, metadata=METADATA[kind])
+    if isinstance(file, (str, os.PathLike)):
+        write_bytes(file, data.getvalue())
+    else:
+        file.write(data.getvalue())
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A part of the page over its full width."""
+
+    height: float
+    draw: Callable[[Page, float], None]
+    """Called with the page and the block's top, inches."""
+
+
+def _draw(shown: View) -> Figure:
+    letters = iter("abcdefgh")
+    blocks = [_header(shown), _spectrum_and_table(shown, letters), *_chroma(shown, letters)]
+    blocks += [_histograms(shown, letters), _where_and_when(shown, letters), _footer(shown)]
+    page = Page(2 * MARGIN + sum(block.height for block in blocks) + GAP * (len(blocks) - 1))
+    top = MARGIN
+    for block in blocks:
+        block.draw(page, top)
+        top += block.height + GAP
+    # Ticks are made when they are first drawn: now, while our style is in force.
+    page.canvas.draw()
+    return page.figure
+
+
+# Title block.
+
+
+def _header(shown: View) -> _Block:
+    title, basis = _title(shown)
+    lines = wrap(literal(basis), INNER, BODY, 2)
+    beside = wrap(_beside(shown), INNER, SMALL, 2)
+    names = len(shown.sides)
+
+    def draw(page: Page, top: float) -> None:
+        page.text(MARGIN, top + 0.17, title, size=HEADLINE, weight="bold", gid="title")
+        y = top + 0.345
+        for line in lines:
+            page.text(MARGIN, y, line, size=BODY)
+            y += 0.14
+        for line in beside:
+            page.text(MARGIN, y, line, size=SMALL, color=GREY)
+            y += 0.13
+        y += 0.045
+        for side in shown.sides:
+            _name_line(page, side, y)
+            y += 0.15
+
+    height = 0.345 + 0.14 * len(lines) + 0.13 * len(beside) + 0.045 + 0.15 * names - 0.1
+    return _Block(height, draw)
+
+
+def _title(shown: View) -> tuple[str, str]:
+    """The verdict with its number, and what it rests on."""
+    result = shown.result
+    if isinstance(result, Comparison):
+        words = result.verdict[0].upper() + result.verdict[1:]
+        return f"{words}: {decibels(result.excess_db)} dB", result.basis.replace(" -", " −")
+    level = headline_power(result) ** 0.5
+    title = f"{number(level)} code values rms of high-frequency energy"
+    if not shown.transform.is_spectrum:
+        title = f"{number(level)} code values rms of change"
+    return title, (
+        f"{shown.band.name} at {shown.main} scale; it may be flicker or motion: "
+        "a video alone cannot tell"
+    )
+
+
+def _beside(shown: View) -> str:
+    """Readings that put the headline in its place."""
+    result = shown.result
+    if not isinstance(result, Comparison):
+        floor = shown.sides[0].reading(shown.sides[0].clips[0]).floor_db
+        return (
+            ""
+            if floor is None
+            else f"quietest tenth of the picture {decibels(floor)} dB re 1 code²"
+        )
+    change = result.picture
+    parts: list[tuple[str, float | None]] = [
+        ("quietest tenth of the picture", result.floor_db),
+        ("sharpness", change.sharpness_db),
+        ("contrast", change.contrast_db),
+    ]
+    if result.paired is not None:
+        of_band = [one for one in result.paired.bands if one.band == result.headline.band]
+        parts.append(("not explained by the reference", of_band[0].unexplained_db))
+    texts = [f"{name} {decibels(value)} dB" for name, value in parts if value is not None]
+    return ("Beside it: " + "; ".join(texts)) if texts else ""
+
+
+def _name_line(page: Page, side: Side, y: float) -> None:
+    """The key to the curves, and what the video is."""
+    page.line(
+        MARGIN, MARGIN + 0.3, y - 0.035, color=side.colour, linestyle=side.dash, linewidth=1.6
+    )
+    page.text(MARGIN + 0.36, y, side.role, size=BODY, color=side.colour, weight="bold")
+    facts = _facts(side)
+    left = MARGIN + 1.06
+    room = INNER + MARGIN - left - text_width(facts, SMALL) - 0.12
+    page.text(left, y, shorten(side.name, room, BODY), size=BODY, gid=f"name/{side.role}")
+    page.text(WIDTH - MARGIN, y, facts, size=SMALL, color=GREY, ha="right")
+
+
+def _facts(side: Side) -> str:
+    clips = side.clips
+    sizes = dict.fromkeys(f"{clip.info.width} × {clip.info.height}" for clip in clips)
+    rate = side.measurement.rate
+    parts = [
+        f"{len(clips)} videos" if len(clips) > 1 else "",
+        _count(sum(clip.frames for clip in clips), "frame"),
+        "no frame rate" if rate is None else f"{float(rate):.5g} frames/s",
+        next(iter(sizes)) if len(sizes) == 1 else "several sizes",
+        _count(side.rung.segments, "segment"),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _count(number_of: int, thing: str) -> str:
+    return f"{number_of} {thing}{'' if number_of == 1 else 's'}"
+
+
+# Rows of panels.
+
+
+def _spectrum_and_table(shown: View, letters: Any) -> _Block:
+    rows = [row for row in shown.rows if row.plane == "y"]
+    first, second = next(letters), next(letters)
+    has_hertz = shown.rate is not None and shown.transform.is_spectrum and not shown.in_hertz
+    over = 0.27 if has_hertz else 0.02
+    plot = max(1.75, panels.table_height(rows) - over - 0.3)
+    right = MARGIN + 3.95
+    height = HEAD + max(over + plot + 0.34, panels.table_height(rows))
+
+    def draw(page: Page, top: float) -> None:
+        if shown.transform.is_spectrum:
+            title, below = "Temporal power spectrum", _key_to_lines(shown)
+        else:
+            title = f"Second difference: {shown.segment} frames hold no spectrum"
+            below = "dotted: 8-bit rounding"
+        page.heading(MARGIN, top, first, title, below, 3.7)
+        panels.spectrum(page, shown, MARGIN + 0.42, top + HEAD + over, 3.2, plot)
+        _table(page, shown, "y", (second, right, top, WIDTH - MARGIN - right))
+
+    return _Block(height, draw)
+
+
+def _key_to_lines(shown: View) -> str:
+    parts = ["dotted: 8-bit rounding"]
+    if shown.fine is not None:
+        parts.insert(0, f"thick: {shown.main}s, thin: {shown.fine}s")
+    return "; ".join(parts)
+
+
+PLANES: Final = {"y": "", "cb": " of Cb", "cr": " of Cr"}
+
+
+def _table(page: Page, shown: View, plane: str, where: tuple[str, float, float, float]) -> None:
+    letter, left, top, width = where
+    rows = [row for row in shown.rows if row.plane == plane]
+    title = f"{'Excess' if shown.is_pair else 'Level'}{PLANES.get(plane, plane)} by band"
+    if shown.is_pair:
+        title += ", and rms in code values"
+    unreliable = any(not row.reliable for row in rows)
+    below = "* slow change leaks in" if unreliable else "code values"
+    if shown.is_pair and not unreliable:
+        below = "the headline in bold"
+    page.heading(left, top, letter, title, below, width)
+    panels.table(page, shown, rows, left, top + HEAD, width)
+
+
+def _chroma(shown: View, letters: Any) -> list[_Block]:
+    planes = [plane for plane in shown.planes if plane != "y"]
+    if not planes:
+        return []
+    named = [(plane, next(letters)) for plane in planes]
+    heights = [panels.table_height([r for r in shown.rows if r.plane == p]) for p in planes]
+    width = (INNER - 0.4) / 2
+
+    def draw(page: Page, top: float) -> None:
+        for k, (plane, letter) in enumerate(named):
+            left = MARGIN + k * (width + 0.4)
+            _table(page, shown, plane, (letter, left, top, width))
+
+    return [_Block(HEAD + max(heights), draw)]
+
+
+def _histograms(shown: View, letters: Any) -> _Block:
+    letter = next(letters)
+    still = (2 * histogram.EDGES[0]) ** 0.5
+    below = f"still: below {still:.2g} code values"
+    if shown.fine is not None:
+        below = f"thick: {shown.main}s, thin: {shown.fine}s; " + below
+    title = "How strong: distribution of the magnitudes over the picture and the segments"
+
+    def draw(page: Page, top: float) -> None:
+        page.heading(MARGIN, top, letter, title, below, INNER)
+        panels.histograms(page, shown, MARGIN + 0.42, top + HEAD, INNER - 0.47)
+
+    return _Block(HEAD + panels.histograms_height(shown), draw)
+
+
+def _where_and_when(shown: View, letters: Any) -> _Block:
+    first, second = next(letters), next(letters)
+    place = places.place(shown)
+    width = min(2.9, max(0.35, MAP_HEIGHT * place.aspect))
+    height = min(MAP_HEIGHT, max(0.35, width / place.aspect))
+    taken = max(width + 0.75, 2.1)
+    left = MARGIN + taken + 0.6
+    band = literal(shown.band.name)
+
+    def draw(page: Page, top: float) -> None:
+        page.heading(MARGIN, top, first, f"Where: {band}, block scale", place.what, taken + 0.05)
+        slack = (MAP_HEIGHT - height) / 2
+        places.where(page, place, MARGIN + 0.02, top + HEAD + slack, width, height)
+        cuts = "; grey lines: cuts" if places.has_cuts(shown) else ""
+        below = f"a point per segment of {shown.segment} frames; dotted: 8-bit rounding{cuts}"
+        title = f"When: {band}, {shown.main} scale"
+        page.heading(left - 0.45, top, second, title, below, WIDTH - MARGIN - left + 0.45)
+        places.timeline(page, shown, left, top + HEAD, WIDTH - MARGIN - left - 0.05, MAP_HEIGHT)
+
+    return _Block(HEAD + MAP_HEIGHT + 0.34, draw)
+
+
+# Foot.
+
+
+def _footer(shown: View) -> _Block:
+    lines = [
+        line
+        for text in (*_warnings(shown), _citation(shown))
+        for line in wrap(text, INNER, SMALL, 2)
+    ]
+
+    def draw(page: Page, top: float) -> None:
+        page.line(MARGIN, WIDTH - MARGIN, top, color=GREY, linewidth=0.4)
+        for k, line in enumerate(lines):
+            page.text(MARGIN, top + 0.14 + 0.13 * k, line, size=SMALL, color=GREY)
+
+    return _Block(0.04 + 0.13 * len(lines), draw)
+
+
+def _warnings(shown: View) -> list[str]:
+    warnings = list(shown.result.warnings)
+    texts = []
+    for warning in warnings[:MOST_WARNINGS]:
+        text = warning
+        for side in shown.sides:
+            for path, name in side.paths.items():
+                if text.startswith(f"{path}: "):
+                    text = name + text.removeprefix(path)
+        texts.append(f"Warning: {literal(text)}")
+    if len(warnings) > MOST_WARNINGS:
+        texts.append(f"{len(warnings) - MOST_WARNINGS} more warnings are in the report.")
+    return texts
+
+
+def _citation(shown: View) -> str:
+    result = shown.result
+    pair = isinstance(result, Comparison)
+    text = comparison_citation(result) if pair else analysis_citation(result)
+    if not shown.transform.is_spectrum:
+        return literal(text)
+    bands = ", ".join(f"{band.name} {band.low:.3g}–{band.high:.3g}" for _, band in shown.bands)
+    return literal(f"{text}; bands in cycles/frame: {bands}")

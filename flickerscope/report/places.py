@@ -1,0 +1,199 @@
+"""The panels that show where in the picture, and when."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
+
+from flickerscope.measurement import Clip, key
+from flickerscope.report.style import DIVERGING, FAINT, GREY, SEQUENTIAL, SMALL, Page
+from flickerscope.report.view import Side, View
+
+__all__ = ["Place", "place", "timeline", "where"]
+
+Floats = npt.NDArray[np.float64]
+
+PIXELS: Final = 360  # of the longer side of the map as drawn
+MANY_SHOTS: Final = 60
+"""From here on lines at the cuts would hide the curve."""
+
+
+class Place:
+    """What the map shows: values in code values, and the picture under them."""
+
+    def __init__(
+        self, values: Floats, picture: npt.NDArray[np.uint8] | None, signed: bool, what: str
+    ) -> None:
+        self.values, self.picture, self.signed, self.what = values, picture, signed, what
+        shape = values.shape if picture is None else picture.shape
+        self.aspect = shape[1] / shape[0]
+        """Width by height."""
+
+
+def place(view: View) -> Place:
+    """The difference of the two maps where they have one shape, else the first side's map."""
+    maps = [_mean_map(side) for side in view.sides]
+    first = maps[0]
+    if first is None:
+        side = view.sides[0]
+        clip = side.clips[0]
+        return Place(np.sqrt(side.reading(clip).map), clip.picture, False, "first video")
+    picture = _picture(view.sides[-1]) if view.is_pair else None
+    own = _picture(view.sides[0])
+    picture = own if picture is None else picture
+    if not view.is_pair:
+        return Place(first, picture, False, view.sides[0].role)
+    second = maps[1]
+    if second is None or second.shape != first.shape:
+        return Place(first, own, False, view.sides[0].role)
+    return Place(first - second, picture, True, "prediction − reference")
+
+
+def _mean_map(side: Side) -> Floats | None:
+    """Rms of each cell over all clips; ``None`` where their grids differ."""
+    maps = [side.reading(clip).map for clip in side.clips]
+    if len({one.shape for one in maps}) > 1:
+        return None
+    return np.sqrt(np.mean(maps, axis=0))
+
+
+def _picture(side: Side) -> npt.NDArray[np.uint8] | None:
+    return side.clips[0].picture if len(side.clips) == 1 else None
+
+
+def where(page: Page, shown: Place, left: float, top: float, width: float, height: float) -> None:
+    """The map over the picture, and its colour bar, in a box of this size."""
+    axes = page.axes(left, top, width, height)
+    limit, beyond = _limit(shown.values)
+    norm = Normalize(-limit if shown.signed else 0, limit)
+    colours = DIVERGING if shown.signed else SEQUENTIAL
+    axes.imshow(
+        _blend(shown, colours(norm(shown.values))[..., :3]),
+        extent=(0, 1, 1, 0),
+        aspect="auto",
+        interpolation="nearest",
+        gid="map",
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(True)
+    bar_axes = page.axes(left + width + 0.06, top, 0.08, height)
+    scale = ScalarMappable(norm, colours)
+    extend = "neither" if not beyond else "both" if shown.signed else "max"
+    bar = page.figure.colorbar(scale, cax=bar_axes, extend=extend)
+    bar.outline.set_linewidth(0.5)
+    bar_axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    bar_axes.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5, color=GREY)
+    bar.set_label("rms (code values)", fontsize=SMALL, labelpad=2)
+
+
+def _limit(values: Floats) -> tuple[float, bool]:
+    """End of the colour scale, and whether single cells lie beyond it."""
+    size = np.abs(values)
+    most, nearly = float(size.max()), float(np.percentile(size, 99.5))
+    if most < 1e-6:
+        return 0.1, False
+    return (nearly, True) if nearly > 0 and most > 1.5 * nearly else (most, False)
+
+
+def _blend(shown: Place, colours: Floats) -> Floats:
+    """Colours darkened by the picture: where nothing happens, it is seen in pale grey."""
+    rows, columns = shown.values.shape
+    if shown.picture is None:
+        return colours
+    high, wide = shown.picture.shape
+    factor = max(1, math.ceil(PIXELS / max(high, wide)))
+    down, across = np.arange(high * factor), np.arange(wide * factor)
+    grey = shown.picture[np.ix_(down // factor, across // factor)] / 255.0
+    cell = colours[np.ix_(down * rows // len(down), across * columns // len(across))]
+    return np.asarray(cell * (0.45 + 0.55 * grey)[..., None])
+
+
+def timeline(page: Page, view: View, left: float, top: float, width: float, height: float) -> None:
+    """Level of the headline band, segment by segment."""
+    axes = page.axes(left, top, width, height)
+    highest, last = math.sqrt(view.band.epsilon), 0.0
+    axes.axhline(highest, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
+    for side in view.sides:
+        for clip in side.clips:
+            values = _draw_series(axes, view, side, clip)
+            highest = max(highest, float(values.max()))
+            last = max(last, clip.frames * _step(clip))
+    _draw_cuts(axes, view)
+    axes.set_xlim(0, last)
+    axes.set_ylim(0, 1.1 * highest)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 5, 6, 10], integer=last > 6))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    clocks = {clip.rate is None for side in view.sides for clip in side.clips}
+    axes.set_xlabel("time (frames)" if clocks == {True} else "time (s)")
+    axes.set_ylabel("rms (code values)")
+
+
+def _step(clip: Clip) -> float:
+    """Seconds a frame, or 1 where there is no clock."""
+    return 1.0 if clip.rate is None else float(1 / clip.rate)
+
+
+def _draw_series(axes: Axes, view: View, side: Side, clip: Clip) -> Floats:
+    """A curve a shot, each point in the middle of its segment; bars show how long one is."""
+    reading = side.reading(clip)
+    values = np.sqrt(reading.series[key("y", view.main)][:, view.primary])
+    half = side.segment * _step(clip) / 2
+    middle = (np.array(reading.times) - clip.start) + half
+    shots = np.array(reading.shots)
+    few = len(values) <= 40
+    faint = len(side.clips) > 1
+    for shot in np.unique(shots):
+        chosen = shots == shot
+        axes.plot(
+            middle[chosen],
+            values[chosen],
+            color=side.colour,
+            linestyle=side.dash,
+            linewidth=1.2 if few else 0.9,
+            alpha=0.5 if faint else 1.0,
+            marker=("o" if side is view.sides[0] else "s") if few or chosen.sum() == 1 else "",
+            markersize=2.6 if few else 1.6,
+            markerfacecolor=side.colour if side is view.sides[0] else "white",
+            zorder=4 if side is view.sides[0] else 3,
+            gid=f"time/{side.role}/{shot}",
+        )
+        if len(values) <= 3:
+            axes.hlines(
+                values[chosen],
+                middle[chosen] - half,
+                middle[chosen] + half,
+                color=side.colour,
+                linestyle=side.dash,
+                linewidth=1.0,
+                alpha=0.6,
+                zorder=2,
+            )
+    return values
+
+
+def _draw_cuts(axes: Axes, view: View) -> None:
+    places = sorted(
+        {
+            round(start * _step(clip), 3)
+            for side in view.sides
+            for clip in side.clips
+            for start, _ in clip.shots[1:]
+        }
+    )
+    if len(places) <= MANY_SHOTS:
+        for x in places:
+            axes.axvline(x, color=FAINT, linewidth=0.8, zorder=1, gid="cut")
+
+
+def has_cuts(view: View) -> bool:
+    """Whether lines at cuts are drawn."""
+    count = sum(len(clip.shots) - 1 for side in view.sides for clip in side.clips)
+    return 0 < count <= MANY_SHOTS

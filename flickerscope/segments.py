@@ -1,0 +1,150 @@
+"""Where a video may be cut into segments: shots, and the segments in a shot."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+
+import torch
+
+__all__ = [
+    "HORIZON",
+    "LOOKAHEAD",
+    "CutDetector",
+    "ShotSegments",
+    "frame_correlation",
+    "segment_starts",
+]
+
+HORIZON = 3
+"""Segments of a shot are spread evenly over its last ``HORIZON * N`` frames; see `ShotSegments`."""
+
+LOOKAHEAD = 8
+"""Frames after a cut that must be seen before it counts as one."""
+
+MIN_CUT_DIFFERENCE = 12.0
+MIN_CUT_RATIO = 4.0
+MAX_CUT_CORRELATION = 0.8
+
+
+def segment_starts(frames: int, length: int) -> list[int]:
+    """First frames of the segments of a shot: ``round(linspace(0, T-N, S))``.
+
+    ``S = ceil((T-N)/(N/2)) + 1``, so that neighbours overlap by half or a little more.
+    None where the shot is shorter than a segment.
+    """
+    return _spread(frames - length, segment_count(frames, length))
+
+
+def segment_count(frames: int, length: int) -> int:
+    """Segments of a shot: ``ceil((T-N)/(N/2)) + 1``, or none where it is shorter than one."""
+    return 0 if frames < length else -(-2 * (frames - length) // length) + 1
+
+
+def _spread(last: int, count: int) -> list[int]:
+    """``count`` whole numbers evenly from 0 to ``last``."""
+    step = last / max(1, count - 1)
+    return [round(i * step) for i in range(count)]
+
+
+class ShotSegments:
+    """Segments of one shot whose end is not known yet, in a bounded number of frames.
+
+    Shots of up to 3 N frames are divided by `segment_starts`. In a longer one the segments start
+    N/2 apart until fewer than 3 N frames remain, and the rest is divided evenly: as many segments,
+    each at most N/2 from where an even division of the whole shot would put it, without the need
+    to hold the shot.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.position = 0
+        """First frame that is still needed."""
+        self._done = 0
+
+    def extend(self, frames: int) -> Iterator[int]:
+        """Starts that are settled once the shot is known to have ``frames`` frames or more."""
+        while frames - self.position > HORIZON * self.length:
+            yield self.position
+            self._done += 1
+            self.position = round(self._done * self.length / 2)
+
+    def finish(self, frames: int) -> Iterator[int]:
+        """The remaining starts of a shot of ``frames`` frames."""
+        yield from self.extend(frames)
+        left = segment_count(frames, self.length) - self._done
+        for start in _spread(frames - self.length - self.position, left):
+            yield self.position + start
+
+
+class CutDetector:
+    """Finds cuts in a sequence of small frames, `LOOKAHEAD` frames late.
+
+    A cut is where the mean absolute difference D to the frame before is over 12 code values and
+    over 4 times the median of D within 8 frames, and the two frames correlate below 0.8: so a
+    flash, which leaves the picture's structure alone, is none.
+    """
+
+    def __init__(self) -> None:
+        self._last: torch.Tensor | None = None
+        self._differences: deque[float] = deque(maxlen=2 * LOOKAHEAD + 1)
+        self._candidates: deque[tuple[int, float]] = deque()
+        self._seen = 0
+
+    def push(self, frame: torch.Tensor, *, restart: bool = False) -> list[int]:
+        """Take the next frame, (rows, columns); returns the cuts that are now certain.
+
+        A cut is given as the index of the first frame after it. ``restart`` says that the frame
+        starts a shot in any case, and forgets what came before it.
+        """
+        cuts: list[int] = []
+        if restart:
+            cuts = self.flush()
+            self._differences.clear()
+            self._last = None
+        if self._last is not None:
+            difference = float((frame - self._last).abs().mean())
+            self._differences.append(difference)
+            if difference > MIN_CUT_DIFFERENCE and (
+                frame_correlation(frame, self._last) < MAX_CUT_CORRELATION
+            ):
+                self._candidates.append((self._seen, difference))
+        self._last = frame
+        self._seen += 1
+        return cuts + self._settle(self._seen - 1 - LOOKAHEAD)
+
+    def flush(self) -> list[int]:
+        """The cuts among the last frames, at the end of the video."""
+        return self._settle(self._seen)
+
+    def _settle(self, last: int) -> list[int]:
+        """Decide the candidates up to frame ``last`` from the differences around them."""
+        cuts = []
+        while self._candidates and self._candidates[0][0] <= last:
+            index, difference = self._candidates.popleft()
+            # Frame i's difference is the last but (seen - 1 - i); keep those within 8 frames.
+            newest = len(self._differences) - 1
+            own = newest - (self._seen - 1 - index)
+            near = list(self._differences)[max(0, own - LOOKAHEAD) : own + LOOKAHEAD + 1]
+            if difference > MIN_CUT_RATIO * _median(near):
+                cuts.append(index)
+        return cuts
+
+
+def _median(values: list[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    if len(ordered) % 2:
+        return ordered[middle]
+    return (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def frame_correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Of two frames; with a flat one 0 if the other has texture, else 1."""
+    a, b = a - a.mean(), b - b.mean()
+    norms = float(a.square().sum()), float(b.square().sum())
+    flat = [norm <= 1e-6 * a.numel() for norm in norms]
+    if any(flat):
+        return 1.0 if all(flat) else 0.0
+    return float((a * b).sum()) / math.sqrt(norms[0] * norms[1])

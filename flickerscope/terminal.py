@@ -1,0 +1,287 @@
+"""Lays a result out for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from flickerscope.comparison import Comparison
+    from flickerscope.demo.run import DemoResult
+    from flickerscope.excess import Line
+    from flickerscope.measurement import Clip, Measurement
+    from flickerscope.paired import PairedReading
+    from flickerscope.spectrum import Band
+
+__all__ = ["analysis_summary", "comparison_summary", "demo_summary", "printable"]
+
+VERDICT_STYLE = {
+    "flickers more": "bold red",
+    "flickers less": "bold green",
+    "more high-frequency energy": "bold yellow",
+    "less high-frequency energy": "bold yellow",
+    "no difference found": "bold green",
+}
+
+
+def comparison_summary(result: Comparison, *, verbose: bool = False) -> RenderableType:
+    """What was compared, the table, the headline in words, warnings and the citable line."""
+    from flickerscope.report.document import comparison_citation
+
+    parts: list[RenderableType] = [
+        *_clips("pred", result.pred, result.segment),
+        *_clips("ref", result.ref, result.segment),
+        Text(),
+    ]
+    planes = list(dict.fromkeys(row.plane for row in result.table))
+    parts.extend(_comparison_table(result, plane, named=len(planes) > 1) for plane in planes)
+    parts.append(
+        Text("rms in code values (0..255); dB: excess of pred over ref, 0 if alike\n", style="dim")
+    )
+    parts.append(_headline(result))
+    parts.extend(_line_texts(result.lines, result.pred.rate))
+    parts.extend(_other_readings(result))
+    if result.paired is not None:
+        parts.append(_paired(result.paired, result.headline.band))
+    elif verbose:
+        parts.append(_bullet("paired", f"not available: {result.paired_reason}", "cyan"))
+    parts.extend(_remarks(result.warnings, result.notes, verbose))
+    parts.append(Text(f"\n{comparison_citation(result)}; on {result.device}", style="dim"))
+    return Group(*parts)
+
+
+def analysis_summary(result: Measurement, *, device: str, verbose: bool = False) -> RenderableType:
+    """The same for a video alone."""
+    from flickerscope import excess
+    from flickerscope.report.document import (
+        analysis_citation,
+        headline_power,
+        headline_scale,
+    )
+    from flickerscope.rungs import headline_band
+
+    transform = result.transform()
+    band = transform.bands[headline_band(transform, result.settings)]
+    rms = headline_power(result) ** 0.5
+    rung = result.rungs[result.segment]
+    lines = [
+        line
+        for name, spectrum in rung.spectra.items()
+        for line in excess.find_lines(name, (spectrum, transform))
+    ]
+    headline = Text.assemble(
+        ("High-frequency energy (includes motion): ", "bold"),
+        (f"{rms:.3g} rms code values", "bold"),
+        f" in {_range(band, result.rate)}, at {headline_scale(result.settings)} scale",
+    )
+    parts: list[RenderableType] = [*_clips("video", result, result.segment), Text()]
+    parts.append(_analysis_table(result))
+    parts.append(Text("rms in code values (0..255)\n", style="dim"))
+    parts.append(headline)
+    parts.extend(_line_texts(tuple(lines), result.rate))
+    parts.extend(_remarks(result.warnings, result.notes, verbose))
+    parts.append(Text(f"\n{analysis_citation(result)}; on {device}", style="dim"))
+    return Group(*parts)
+
+
+def printable(name: str) -> str:
+    """A file's name with whatever would disturb a terminal written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _clips(role: str, measurement: Measurement, segment: int) -> Iterator[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="bold cyan", min_width=5)
+    grid.add_column(overflow="fold")
+    for clip in measurement.clips:
+        grid.add_row(role, Text(printable(clip.info.path)))
+        grid.add_row("", Text(_describe(clip, segment), style="dim"))
+    yield grid
+
+
+def _describe(clip: Clip, segment: int) -> str:
+    info = clip.info
+    segments = len(clip.readings[segment].starts)
+    rate = "no frame rate" if clip.rate is None else f"{float(clip.rate):.6g} frames/s"
+    parts = [
+        f"{info.codec} " if info.codec else "",
+        f"{info.width}x{info.height}, {clip.frames} frames, {rate}, ",
+        f"{segments} segment{'' if segments == 1 else 's'} of {segment}",
+    ]
+    return "".join(parts)
+
+
+def _columns(table: Table, scales: Sequence[str], names: Sequence[str]) -> None:
+    for scale in scales:
+        for i, name in enumerate(names):
+            middle = i == len(names) // 2
+            head = Text(f"{scale if middle else ''}\n{name}", justify="right")
+            table.add_column(head, justify="right", no_wrap=True)
+
+
+def _table(first: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column(f"\n{first}", no_wrap=True, overflow="ellipsis", max_width=18)
+    return table
+
+
+def _comparison_table(result: Comparison, plane: str, *, named: bool) -> RenderableType:
+    rows = [row for row in result.table if row.plane == plane]
+    scales = list(dict.fromkeys(row.scale for row in rows))
+    table = _table(f"{plane.upper()}  band" if named else "band")
+    _columns(table, scales, ("pred", "ref", "dB"))
+    bands = {band.name: band for band in result.transform.bands}
+    for name in dict.fromkeys(row.band for row in rows):
+        cells: list[RenderableType] = []
+        for row in rows:
+            if row.band == name:
+                main = row is result.headline
+                cells += [
+                    _rms(row.pred_rms),
+                    _rms(row.ref_rms),
+                    Text(f"{_signed(row.excess_db, 2)}", style="bold" if main else ""),
+                ]
+        table.add_row(Text(_range(bands[name], result.pred.rate)), *cells)
+    return Padding(table, (0, 0, 0, 0))
+
+
+def _analysis_table(result: Measurement) -> RenderableType:
+    from flickerscope.report.document import analysis_rows
+
+    rows = list(analysis_rows(result))
+    keys = list(dict.fromkeys((row["plane"], row["scale"]) for row in rows))
+    table = _table("band")
+    planes = {plane for plane, _ in keys}
+    for plane, scale in keys:
+        title = scale if len(planes) == 1 else f"{plane.upper()} {scale}"
+        table.add_column(Text(f"{title}\nrms", justify="right"), justify="right", no_wrap=True)
+    for band in result.transform().bands:
+        cells = [_rms(row["rms"]) for row in rows if row["band"] == band.name]
+        if cells:
+            table.add_row(Text(_range(band, result.rate)), *cells)
+    return table
+
+
+def _rms(value: float) -> str:
+    return f"{value:.3f}" if value < 99.95 else f"{value:.1f}"
+
+
+def _signed(value: float, digits: int) -> str:
+    """With its sign, but never a minus zero."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def _range(band: Band, rate: Fraction | None) -> str:
+    if rate is None:
+        low, high, unit = band.low, band.high, "c/frame"
+    else:
+        low, high, unit = band.low * float(rate), band.high * float(rate), "Hz"
+    if band.name == f"{low:.3g}-{high:.3g}{unit}":
+        return band.name
+    return f"{band.name} {low:.3g}-{high:.3g} {unit}"
+
+
+def _headline(result: Comparison) -> RenderableType:
+    row = result.headline
+    return Text.assemble(
+        (f"{result.verdict[0].upper()}{result.verdict[1:]}", VERDICT_STYLE[result.verdict]),
+        f": {result.basis}.\n",
+        ("Excess high-frequency energy (includes motion): ", "bold"),
+        (f"{_signed(row.excess_db, 1)} dB", "bold"),
+        f" (pred {row.pred_rms:.3g}, ref {row.ref_rms:.3g} rms code values)",
+    )
+
+
+def _line_texts(lines: Sequence[Line], rate: Fraction | None) -> Iterator[RenderableType]:
+    for frequency in dict.fromkeys(round(line.frequency, 3) for line in lines):
+        at = [line for line in lines if round(line.frequency, 3) == frequency]
+        place = (
+            f"{frequency:.3g} cycles/frame"
+            if rate is None
+            else f"{at[0].frequency * float(rate):.4g} Hz"
+        )
+        sizes = ", ".join(
+            f"{line.amplitude:.2g} ({line.scale}{'' if line.plane == 'y' else ' ' + line.plane})"
+            for line in at
+        )
+        yield _bullet("line", f"at {place}, amplitude in code values {sizes}", "magenta")
+
+
+def _other_readings(result: Comparison) -> Iterator[RenderableType]:
+    picture = result.picture
+    values = []
+    if result.floor_db is not None:
+        values.append(f"quietest tiles {_signed(result.floor_db, 1)} dB")
+    if picture.sharpness_db is not None:
+        values.append(f"sharpness {_signed(picture.sharpness_db, 1)} dB")
+        less = result.excess_db - picture.sharpness_db
+        values.append(f"excess less sharpness {_signed(less, 1)} dB")
+    if picture.contrast_db is not None:
+        values.append(f"contrast {_signed(picture.contrast_db, 1)} dB")
+    if values:
+        yield _bullet("beside", ", ".join(values), "cyan")
+
+
+def _paired(paired: PairedReading, band: str) -> RenderableType:
+    row = next(row for row in paired.bands if row.band == band)
+    values = [f"lag {paired.lag:+d}" if paired.lag else "in step"]
+    if row.coherence is not None:
+        values.append(f"coherence {row.coherence:.2f}")
+    if row.unexplained is not None and row.unexplained_db is not None:
+        values.append(
+            f"unexplained {row.unexplained:.3g} code^2 ({_signed(row.unexplained_db, 1)} dB)"
+        )
+    if row.retained is not None and row.retained_db is not None:
+        values.append(f"retained {_signed(row.retained_db, 1)} dB")
+    if row.slope is not None:
+        values.append(f"slope {row.slope:.2f}")
+    if row.gain is not None:
+        values.append(f"gain {row.gain:.2f}")
+    values.append(f"error {row.error:.3g} code^2")
+    if paired.note:
+        values.append(paired.note)
+    return _bullet("paired", f"{band}: {', '.join(values)}", "cyan")
+
+
+def _remarks(
+    warnings: Sequence[str], notes: Sequence[str], verbose: bool
+) -> Iterator[RenderableType]:
+    for text in warnings:
+        yield _bullet("warning", text, "yellow")
+    if verbose:
+        for text in notes:
+            yield _bullet("note", text, "dim")
+    elif notes:
+        count = len(notes)
+        yield _bullet("notes", f"{count}, shown with -v and kept in the reports", "dim")
+
+
+def _bullet(label: str, text: str, style: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style=style, min_width=8, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(label, Text(printable(text)))
+    return grid
+
+
+def demo_summary(result: DemoResult, folder: str) -> RenderableType:
+    """What was put in beside what was read back."""
+    put, got = result.flicker, result.read_amplitude
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for head in ("demo", "put in", "read back"):
+        table.add_column(head, justify="left" if head == "demo" else "right")
+    table.add_row("amplitude, code values", f"{put.amplitude:.2f}", f"{got:.2f}")
+    read_hz = "none" if result.read_hz is None else f"{result.read_hz:.2f}"
+    table.add_row("frequency, Hz", f"{put.frequency_hz:.2f}", read_hz)
+    return Group(
+        Text(),
+        table,
+        Text(f"read in {result.box}, after {result.codec}", style="dim"),
+        Text(f"\nVideos and report in {printable(folder)}: pred.mp4, ref.mp4, report.png"),
+    )
