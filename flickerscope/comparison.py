@@ -176,7 +176,7 @@ def _comparison(match: Match) -> Comparison:
     transforms = pred.transform(segment), ref.transform(segment)
     sides = judge.sides(pred, ref, segment, transforms)
     table = tuple(row for name in sides for row in excess.band_excess(name, *sides[name]))
-    band = headline_band(transforms[0], settings)
+    band = headline_band(settings, *transforms)
     scale = "block" if "block" in settings.scales else settings.scales[0]
     headline = judge.pick_headline(table, scale, transforms[0].bands[band].name)
     main = sides[key("y", scale)]

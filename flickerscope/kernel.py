@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from flickerscope import histogram
 from flickerscope.resources import Resources, exact_products, plain_arithmetic
 from flickerscope.spectrum import Transform
 
-__all__ = ["CellPower", "Kernel", "Workers"]
+__all__ = ["CellPower", "Kernel", "Pending", "Workers"]
 
 CPU_TILE = 1 << 13  # cells: what a tile takes should fit the second-level cache
 DEVICE_TILE = 1 << 19  # cells: large enough to be bound by memory, not by launches
@@ -64,13 +64,13 @@ class Workers:
             workers._pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)
 
-    def each(self, work: Sequence[_Share]) -> None:
-        """Run all shares to their end; the first error is raised."""
-        if len(work) == 1 and self.count == 1:
-            work[0].run()
-            return
-        for future in [self._pool.submit(share.run) for share in work]:
-            future.result()
+    def run(self, work: Sequence[Callable[[], object]]) -> list[Future[object]]:
+        """Start all of it; a single worker does it at once, in this thread."""
+        if self.count > 1:
+            return [self._pool.submit(task) for task in work]
+        for task in work:
+            task()
+        return []
 
 
 def _one_torch_thread() -> None:
@@ -111,6 +111,10 @@ class Kernel:
 
     def measure(self, pieces: Sequence[torch.Tensor]) -> CellPower:
         """Measure a segment, (frames, cells) in one or more pieces along time."""
+        return self.start(pieces).result()
+
+    def start(self, pieces: Sequence[torch.Tensor]) -> Pending:
+        """The same in the background; the pieces must not change until the result is there."""
         cells = pieces[0].shape[1]
         tile = self._tile(cells)
         starts = range(0, cells, tile)
@@ -123,17 +127,14 @@ class Kernel:
             _Share(self, pieces, starts[i : i + share], tile, sums[i : i + share], kept)
             for i in range(0, len(starts), share)
         ]
-        self.workers.each(shares)
-        counts = histogram.fold(torch.stack([part.keys for part in shares]).sum(0).cpu())
-        # A short last tile was filled up with still cells; they are taken off again.
-        counts[:, 0] -= len(starts) * tile - cells
-        # Tiles are added in their order and in double precision on the host: the sum depends
-        # neither on the number of workers nor on what a device can add.
-        squares = sums.cpu().to(torch.float64).sum(0)
-        return CellPower(
-            power=self.transform.bins(squares).numpy(),
-            counts=counts.numpy(),
-            cells=kept.cpu().to(torch.float64).numpy() if self.keep_cells else None,
+        return Pending(
+            transform=self.transform,
+            futures=self.workers.run([share.run for share in shares]),
+            sums=sums,
+            keys=[share.keys for share in shares],
+            # A short last tile is filled up with still cells, which are taken off again.
+            padding=len(starts) * tile - cells,
+            kept=kept if self.keep_cells else None,
         )
 
     def _tile(self, cells: int) -> int:
@@ -155,6 +156,36 @@ class Kernel:
             )
             buffers = self._buffers.tensors = (x, y, z)
         return buffers
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A segment that is being measured."""
+
+    transform: Transform
+    futures: list[Future[object]]
+    sums: torch.Tensor
+    """(tiles, rows)."""
+    keys: list[torch.Tensor]
+    padding: int
+    kept: torch.Tensor | None
+
+    def result(self) -> CellPower:
+        """Wait for it; the first error is raised.
+
+        Tiles are added in their order and in double precision on the host: the sum depends
+        neither on the number of workers nor on what a device can add.
+        """
+        for future in self.futures:
+            future.result()
+        counts = histogram.fold(torch.stack(self.keys).sum(0).cpu())
+        counts[:, 0] -= self.padding
+        squares = self.sums.cpu().to(torch.float64).sum(0)
+        return CellPower(
+            power=self.transform.bins(squares).numpy(),
+            counts=counts.numpy(),
+            cells=None if self.kept is None else self.kept.cpu().to(torch.float64).numpy(),
+        )
 
 
 class _Share:

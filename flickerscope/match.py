@@ -72,6 +72,7 @@ class Match:
             self.tracks["pred"],
             self.tracks["ref"],
             transform,
+            kind=self.settings.window,
             lag=self.settings.lag,
             force=forced,
         )

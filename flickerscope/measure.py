@@ -115,9 +115,11 @@ class _Pass:
         self.clock = Clock(interval=None if own is None else 1 / own, rate=rate)
         device = workers.resources.device
         self._check_device(device)
-        capacity = HORIZON * max(lengths) + LOOKAHEAD + 2
+        # Beyond what must be known of a shot, room for the frames that come in while a segment
+        # is measured.
+        self.capacity = HORIZON * max(lengths) + LOOKAHEAD + 2 + max(lengths) // 2
         self.planes = [
-            PlaneBuffers(plane, source.planes[0], settings, capacity, device)
+            PlaneBuffers(plane, source.planes[0], settings, self.capacity, device)
             for plane in source.planes
         ]
         self._check_memory()
@@ -207,6 +209,8 @@ class _Pass:
             yield frame
 
     def _store(self, frame: Frame) -> torch.Tensor:
+        for rung in self.rungs.values():
+            rung.keep_clear(self.frames - self.capacity)
         luma: torch.Tensor | None = None
         for buffers, samples in zip(self.planes, frame.planes, strict=True):
             part, blocks = buffers.append(samples)

@@ -158,6 +158,10 @@ class Measurement:
         if not isinstance(other, Measurement):
             return NotImplemented
         require_same_settings(self, other)
+        if self.settings.in_hertz and self.rate != other.rate:
+            raise SettingsError(
+                f"bands in Hz add at one frame rate, got {self.rate} and {other.rate}"
+            )
         common = [frames for frames in self.rungs if frames in other.rungs]
         if not common:
             raise SettingsError(
@@ -242,8 +246,6 @@ def require_same_settings(a: Measurement, b: Measurement) -> None:
     if differing:
         texts = [f"{name} {ours[name]!r} and {theirs[name]!r}" for name in differing]
         raise SettingsError(f"measured under different settings: {'; '.join(texts)}")
-    if a.settings.in_hertz and a.rate != b.rate:
-        raise SettingsError(f"bands in Hz need one frame rate, got {a.rate} and {b.rate}")
 
 
 def _rung_to_dict(rung: Rung) -> dict[str, Any]:

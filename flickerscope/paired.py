@@ -14,7 +14,8 @@ import torch
 
 from flickerscope.measure import BlockTrack
 from flickerscope.segments import ShotSegments, frame_correlation
-from flickerscope.spectrum import Transform
+from flickerscope.settings import Window
+from flickerscope.spectrum import Transform, window
 
 __all__ = ["MAX_LAG", "PairedBand", "PairedReading", "read_pair"]
 
@@ -27,6 +28,8 @@ MIN_SHIFT: Final = 5
 TILE: Final = 4  # blocks
 CHUNK: Final = 64  # frames read at once
 SAMPLES: Final = 16  # frames that are correlated
+MAX_KEPT: Final = 0.95  # of its power that a rolled reference may share with itself in place
+STILL: Final = 1e-9  # code^2: nothing but the rounding of sums
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,9 +68,9 @@ class PairedReading:
     bands: tuple[PairedBand, ...]
     frequencies: Floats
     """(bins,), cycles/frame."""
-    coherence: Floats
-    """(bins,), over the whole picture at once, and so without the correction of the bands; 0 where
-    both are still."""
+    coherence: Floats | None
+    """(bins,), 0 where both are still; with the bias removed it scatters around 0 where there is
+    none, and may be a little below."""
     error: Floats
     """(bins,), code^2."""
     note: str | None
@@ -79,6 +82,7 @@ def read_pair(
     ref: BlockTrack,
     transform: Transform,
     *,
+    kind: Window = "hann",
     lag: int | None = None,
     force: bool = False,
 ) -> PairedReading | str:
@@ -87,6 +91,7 @@ def read_pair(
     Args:
         pred, ref: block grids of all frames.
         transform: for the segments to read.
+        kind: its window.
         lag: frames by which the prediction comes late, if known.
         force: read them even where they do not correlate.
     """
@@ -98,7 +103,7 @@ def read_pair(
     correlation = _correlation(pred, ref, lag)
     if correlation < MIN_CORRELATION and not force:
         return f"the frames do not correlate (median {correlation:.2f}, needed {MIN_CORRELATION})"
-    products = _TileProducts(transform)
+    products = _TileProducts(transform, window(transform.frames, kind))
     for start in _joint_starts(pred, ref, transform.frames, lag):
         products.add(pred.read(start + lag, transform.frames), ref.read(start, transform.frames))
     if not products.segments:
@@ -171,8 +176,9 @@ class _TileProducts:
     spectra are formed once, at the end.
     """
 
-    def __init__(self, transform: Transform) -> None:
+    def __init__(self, transform: Transform, window: torch.Tensor) -> None:
         self.transform = transform
+        self.window = window
         self.segments = 0
         self.cells = 0
         self.pp = self.rr = self.pr = torch.zeros(())
@@ -193,8 +199,11 @@ class _TileProducts:
         cross = _cross(self.pr, real, imaginary, real, imaginary)
         weights = self.transform.weights
         enough = self.segments >= MIN_SEGMENTS
-        shifted = self._shifted(real, imaginary) if enough else []
-        bias = _bias(s_pp, shifted, weights) if enough else None
+        bias = coherence = None
+        if enough:
+            null = self._null(cross, real, imaginary)
+            bias = _bias(s_pp, null, weights)
+            coherence = _share(s_pp, s_rr, cross, null)
         error = (s_pp + s_rr - 2 * cross[0]).sum(0) / self.cells
         return PairedReading(
             lag=lag,
@@ -202,21 +211,38 @@ class _TileProducts:
             segments=self.segments,
             bands=tuple(self._bands(s_pp, s_rr, cross, weights, bias)),
             frequencies=self.transform.frequencies.numpy(),
-            coherence=_picture_coherence(s_pp, s_rr, cross),
+            coherence=coherence,
             error=error.clamp(min=0).numpy(),
             note=None
             if enough
             else f"coherence needs {MIN_SEGMENTS} segments, got {self.segments}",
         )
 
-    def _shifted(
-        self, real: torch.Tensor, imaginary: torch.Tensor
+    def _null(
+        self,
+        cross: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor,
+        imaginary: torch.Tensor,
     ) -> list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
-        """Power of and cross-spectrum with the reference, rolled by 5 .. N-5 frames."""
+        """Power of, and cross-spectrum with, references that have nothing to do with the video.
+
+        These are the reference rolled by 5 .. N-5 frames, less what it still shares with the
+        reference in place: through the window a roll by s keeps ``rho_s = sum w[n] w[n+s] /
+        sum w^2`` of the amplitude (of white noise), turned by ``exp(-2 pi i k s/N)``.
+        """
+        frames, frequencies = self.transform.frames, self.transform.frequencies
         out = []
-        for shift in range(MIN_SHIFT, self.transform.frames - MIN_SHIFT + 1):
+        for shift in range(MIN_SHIFT, frames - MIN_SHIFT + 1):
             a, b = real.roll(-shift, 1), imaginary.roll(-shift, 1)
-            out.append((_auto(self.rr, a, b), _cross(self.pr, real, imaginary, a, b)))
+            re, im = _cross(self.pr, real, imaginary, a, b)
+            kept = float((self.window * self.window.roll(shift)).sum() / self.window.square().sum())
+            if kept**2 < MAX_KEPT:
+                angle = -2 * math.pi * frequencies * shift
+                turned = kept * torch.polar(torch.ones_like(angle), angle)
+                shared = torch.complex(*cross) * turned
+                left = math.sqrt(1 - kept**2)
+                re, im = (re - shared.real) / left, (im - shared.imag) / left
+            out.append((_auto(self.rr, a, b), (re, im)))
         return out
 
     def _bands(
@@ -259,7 +285,7 @@ def _band(
 
 def _ratio(value: float | None, by: float) -> float | None:
     """``None`` where it is not defined: nothing there but the rounding of sums."""
-    return None if value is None or by <= 1e-9 else value / by
+    return None if value is None or by <= STILL else value / by
 
 
 def _over_tiles(weights: torch.Tensor, spectrum: torch.Tensor) -> Floats:
@@ -310,13 +336,18 @@ def _coherence(
     return torch.where(norm > 1e-18, (re.square() + im.square()) / norm.clamp(min=1e-18), 0.0)
 
 
-def _picture_coherence(
-    s_pp: torch.Tensor, s_rr: torch.Tensor, cross: tuple[torch.Tensor, torch.Tensor]
+def _share(
+    s_pp: torch.Tensor,
+    s_rr: torch.Tensor,
+    cross: tuple[torch.Tensor, torch.Tensor],
+    null: list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]],
 ) -> Floats:
-    """Coherence of each bin from sums over all tiles, (bins,)."""
-    whole = [s.sum(0, keepdim=True) for s in (s_pp, s_rr, *cross)]
+    """Share of the prediction's power in each bin that the reference explains, (bins,)."""
     bins = torch.eye(s_pp.shape[1], dtype=s_pp.dtype)
-    return np.asarray(_coherence(whole[0], whole[1], (whole[2], whole[3]), bins)[0].numpy())
+    explained = _explained(s_pp, s_rr, cross, bins, _bias(s_pp, null, bins))
+    total = s_pp.sum(0)
+    share = torch.where(total > STILL, explained / total.clamp(min=STILL), 0.0)
+    return np.asarray(share.numpy())
 
 
 def _bias(
@@ -341,5 +372,6 @@ def _explained(
 ) -> torch.Tensor:
     """``g2 S_pp`` summed over the tiles, (bands,), bias removed per tile."""
     raw = _coherence(s_pp, s_rr, cross, weights)
-    g2 = (raw - bias) / (1 - bias).clamp(min=1e-6)
+    # So few degrees of freedom that chance alone explains nearly everything say nothing.
+    g2 = ((raw - bias) / (1 - bias).clamp(min=0.1)).clamp(-1, 1)
     return (g2 * (s_pp @ weights.T)).sum(0)

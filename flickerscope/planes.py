@@ -17,6 +17,7 @@ from flickerscope.source import Plane
 __all__ = ["PictureStatistics", "PlaneBuffers"]
 
 PICTURE_ROWS: Final = 144
+SAMPLE_ROWS: Final = 256
 
 
 class PlaneBuffers:
@@ -88,15 +89,31 @@ class PictureStatistics:
 
     def add(self, samples: torch.Tensor, plane: Plane) -> None:
         """Take a frame's luma, (height, width)."""
-        x = samples.to(torch.float64 if plane.dtype == torch.float64 else torch.float32)
-        x = x * plane.scale + plane.offset
+        if self.picture is None:
+            self.picture = _small_picture(_code_values(samples, plane))
+        x = _code_values(_some_rows(samples), plane)
         self.count += 1
         self.mean += float(x.mean())
         self.variance += float(x.var(correction=0))
-        self.gradient += sum(float(x.diff(dim=d).square().mean()) for d in (0, 1) if x.shape[d] > 1)
+        steps = x.diff(dim=1), x.diff(dim=2)
+        self.gradient += sum(float(step.square().mean()) for step in steps if step.numel())
         self.clipped += float(((x <= 0.5) | (x >= 254.5)).float().mean())
-        if self.picture is None:
-            self.picture = _small_picture(x)
+
+
+def _some_rows(samples: torch.Tensor) -> torch.Tensor:
+    """All rows in one group, or some pairs of rows of a large picture, (groups, rows, columns)."""
+    height, width = samples.shape
+    if height < 3 * SAMPLE_ROWS:
+        return samples[None]
+    # An odd number, as the pairs of an enlarged picture differ between even and odd rows.
+    every = height // SAMPLE_ROWS | 1
+    groups = samples[: height // every * every].reshape(-1, every, width)
+    return groups[:, :2]
+
+
+def _code_values(samples: torch.Tensor, plane: Plane) -> torch.Tensor:
+    kind = torch.float64 if plane.dtype == torch.float64 else torch.float32
+    return samples.to(kind, copy=True).mul_(plane.scale).add_(plane.offset)
 
 
 def _small_picture(x: torch.Tensor) -> npt.NDArray[np.uint8]:

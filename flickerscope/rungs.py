@@ -7,9 +7,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from flickerscope.kernel import CellPower, Kernel, Workers
+from flickerscope.kernel import CellPower, Kernel, Pending, Workers
 from flickerscope.measurement import Reading, Rung, Spectrum, key
 from flickerscope.planes import PlaneBuffers
 from flickerscope.settings import Settings
@@ -22,22 +21,19 @@ BLACK, CLIPPED = 6.0, 249.0  # code values beyond which a tile says nothing
 FLOOR_PERCENTILE: Final = 10
 
 
-def headline_band(transform: Transform, settings: Settings) -> int:
-    """Index of the band that the headline is about.
+def headline_band(settings: Settings, *transforms: Transform) -> int:
+    """Index of the band that the headline is about, for one video or several to compare.
 
     The primary band, where it is reliable at this segment length or the user asked for it; else
     the highest band that is; else the highest that holds anything.
     """
-    names = [band.name for band in transform.bands]
-    primary = settings.primary_band
-    if primary in names:
-        band = transform.bands[names.index(primary)]
-        if not band.empty and (band.reliable or settings.primary is not None):
-            return names.index(primary)
-    order = sorted(range(len(names)), key=lambda i: transform.bands[i].low, reverse=True)
-    reliable = [i for i in order if transform.bands[i].reliable]
-    filled = [i for i in order if not transform.bands[i].empty]
-    return (reliable or filled or order)[0]
+    bands = list(zip(*(transform.bands for transform in transforms), strict=True))
+    order = sorted(range(len(bands)), key=lambda i: bands[i][0].low, reverse=True)
+    filled = [i for i in order if not any(band.empty for band in bands[i])]
+    reliable = [i for i in filled if all(band.reliable for band in bands[i])]
+    wanted = filled if settings.primary is not None else reliable
+    primary = [i for i in wanted if bands[i][0].name == settings.primary_band]
+    return (primary or reliable or filled or order)[0]
 
 
 class RungSum:
@@ -65,6 +61,7 @@ class RungSum:
                     workers=workers,
                     keep_cells=(buffers.plane.name, scale) == ("y", "block"),
                 )
+        self.pending: list[tuple[str, int, Pending]] = []
         self.spectra: dict[str, Spectrum] = {}
         self.series: dict[str, list[npt.NDArray[np.float64]]] = {}
         self.cells: npt.NDArray[np.float64] | None = None
@@ -76,6 +73,7 @@ class RungSum:
 
     def add(self, start: int, time: float, shot: int) -> None:
         """Measure the segment that starts at frame ``start``."""
+        self.collect()
         self.starts.append(start)
         self.times.append(time)
         self.shots.append(shot)
@@ -83,11 +81,22 @@ class RungSum:
             for scale in ("pixel", "block", "global"):
                 name = key(buffers.plane.name, scale)
                 if name in self.kernels:
-                    self._add(name, buffers.buffers[scale].pieces(start, self.frames))
+                    pieces = buffers.buffers[scale].pieces(start, self.frames)
+                    pending = self.kernels[name].start(pieces)
+                    self.pending.append((name, pieces[0].shape[1], pending))
 
-    def _add(self, name: str, pieces: list[torch.Tensor]) -> None:
-        measured = self.kernels[name].measure(pieces)
-        cells = pieces[0].shape[1]
+    def keep_clear(self, frame: int) -> None:
+        """Wait until the segment that is being measured no longer needs this frame."""
+        if self.pending and self.starts[-1] <= frame:
+            self.collect()
+
+    def collect(self) -> None:
+        """Wait for the segment that is being measured, and add it."""
+        pending, self.pending = self.pending, []
+        for name, cells, segment in pending:
+            self._add(name, cells, segment.result())
+
+    def _add(self, name: str, cells: int, measured: CellPower) -> None:
         if measured.cells is not None:
             self.cells = measured.cells if self.cells is None else self.cells + measured.cells
         one = _spectrum(measured, cells)
@@ -97,6 +106,7 @@ class RungSum:
 
     def rung(self) -> Rung:
         """What adds."""
+        self.collect()
         return Rung(
             frames=self.frames,
             segments=len(self.starts),
@@ -112,7 +122,7 @@ class RungSum:
         """The clip's own values; ``brightness``: mean block grid, (rows, columns)."""
         if self.cells is None:
             raise RuntimeError("no segment was measured")
-        band = headline_band(self.transform, settings)
+        band = headline_band(settings, self.transform)
         power = (self.cells[band] / len(self.starts)).reshape(brightness.shape)
         return Reading(
             starts=self.starts,

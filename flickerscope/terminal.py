@@ -67,7 +67,7 @@ def analysis_summary(result: Measurement, *, device: str, verbose: bool = False)
     from flickerscope.rungs import headline_band
 
     transform = result.transform()
-    band = transform.bands[headline_band(transform, result.settings)]
+    band = transform.bands[headline_band(result.settings, transform)]
     rms = headline_power(result) ** 0.5
     rung = result.rungs[result.segment]
     lines = [

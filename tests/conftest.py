@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Examples are not timed: the first one pays for imports, and machines are shared.
+settings.register_profile("flickerscope", settings.default, deadline=None)
+settings.load_profile("flickerscope")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

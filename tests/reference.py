@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ def as_flat_video(codes: Any, rows: int = 4, columns: int = 6) -> Floats:
     return as_video(np.broadcast_to(series[:, None, None], (len(series), rows, columns)).copy())
 
 
-def textured(codes: Any, rows: int = 32, columns: int = 48, seed: int = 7, sd: float = 20) -> Floats:
+def textured(codes: Any, rows: int = 32, columns: int = 48) -> Floats:
     """A code value a frame on top of one still texture: no flash or fade of it can be a cut."""
-    texture = np.random.default_rng(seed).normal(0, sd, (rows, columns)).clip(-3 * sd, 3 * sd)
+    texture = np.random.default_rng(7).normal(0, 20, (rows, columns)).clip(-60, 60)
     return as_video(np.asarray(codes, dtype=np.float64)[:, None, None] + texture)
 
 
@@ -40,7 +41,7 @@ def window(frames: int, kind: str = "hann") -> Floats:
     """Half-sample Hann, or ones."""
     if kind == "boxcar":
         return np.ones(frames)
-    return np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
+    return np.asarray(np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2)
 
 
 def power(x: Floats, kind: str = "hann") -> Floats:
@@ -48,7 +49,7 @@ def power(x: Floats, kind: str = "hann") -> Floats:
     frames = len(x)
     w = window(frames, kind).reshape(-1, *[1] * (x.ndim - 1))
     rest = x - (w * x).sum(axis=0) / w.sum()
-    out = np.abs(np.fft.rfft(w * rest, axis=0)) ** 2 / (frames * (w**2).sum())
+    out = np.asarray(np.abs(np.fft.rfft(w * rest, axis=0)) ** 2 / (frames * (w**2).sum()))
     out[1 : (frames + 1) // 2] *= 2
     return out
 
@@ -96,11 +97,12 @@ def bins_of(measurement: Any, scale: str = "pixel", plane: str = "y") -> Floats:
 
 
 def segment_starts(frames: int, length: int) -> list[int]:
-    """``round(linspace(0, T-N, S))`` with ``S = ceil((T-N)/(N/2)) + 1``."""
+    """``round(linspace(0, T-N, S))`` with ``S = ceil((T-N)/(N/2)) + 1``, by numpy's linspace."""
     if frames < length:
         return []
-    count = math.ceil((frames - length) / (length / 2)) + 1
-    return np.round(np.linspace(0, frames - length, count)).astype(int).tolist()
+    count = math.ceil(Fraction(2 * (frames - length), length)) + 1
+    starts = np.round(np.linspace(0, frames - length, count)).astype(int)
+    return [int(start) for start in starts]
 
 
 def grid_shape(height: int, width: int) -> tuple[int, int]:
@@ -118,7 +120,7 @@ def _overlaps(cell: int, cells: int, length: int) -> tuple[slice, Floats]:
 
 
 def block_average(x: Floats) -> Floats:
-    """Area average over the block grid cell by cell, (time, height, width) to (time, rows, columns)."""
+    """Area average over the block grid, cell by cell; time comes first and stays."""
     rows, columns = grid_shape(*x.shape[1:])
     out = np.empty((len(x), rows, columns))
     for i in range(rows):
@@ -135,7 +137,7 @@ def at_scale(x: Floats, scale: str) -> Floats:
     """(time, height, width) to the cells of a scale, (time, ...)."""
     if scale == "pixel":
         return x
-    return block_average(x) if scale == "block" else x.mean(axis=(1, 2))[:, None, None]
+    return block_average(x) if scale == "block" else np.asarray(x.mean(axis=(1, 2)))[:, None, None]
 
 
 def mean_power(x: Floats, length: int, kind: str = "hann") -> Floats:
@@ -144,7 +146,7 @@ def mean_power(x: Floats, length: int, kind: str = "hann") -> Floats:
         power(x[start : start + length], kind)[1:].reshape(length // 2, -1).mean(axis=1)
         for start in segment_starts(len(x), length)
     ]
-    return np.mean(each, axis=0)
+    return np.asarray(np.mean(each, axis=0))
 
 
 def decode_luma(path: Path, frames: int | None = None) -> Floats:
@@ -161,7 +163,7 @@ def decode_luma(path: Path, frames: int | None = None) -> Floats:
             bits = layout.components[0].bits
             plane = picture.planes[0]
             dtype = np.dtype("u1" if bits == 8 else "<u2")
-            lines = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+            lines = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
             samples = lines[:, : plane.width].astype(np.float64)
             full = layout.name.startswith("yuvj") or picture.color_range == 2
             if full:

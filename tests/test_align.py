@@ -138,9 +138,7 @@ def test_without_a_clock_there_are_no_gaps():
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    start=st.integers(0, 20), stop=st.none() | st.integers(0, 40), step=st.integers(1, 5)
-)
+@given(start=st.integers(0, 20), stop=st.none() | st.integers(0, 40), step=st.integers(1, 5))
 def test_a_range_of_frames_is_a_slice(start, stop, step):
     frames = list(frames_at(range(30)))
     chosen = list(take(frames, FrameRange(start, stop, step)))

@@ -23,7 +23,6 @@ PACKAGE = REPOSITORY / "flickerscope"
 FLOORS = {
     "errors": 1,
     "files": 1,
-    "files": 1,
     "resources": 1,
     "settings": 1,
     "source": 1,

@@ -176,7 +176,7 @@ def test_little_memory_changes_nothing_but_the_tiles(plain):
 
 
 def test_too_little_memory_is_said():
-    with pytest.raises(InputError, match="need .* MB"):
+    with pytest.raises(InputError, match=r"need .* MB"):
         analyze(footage(40, 200, 300), memory=1)
 
 
@@ -189,7 +189,9 @@ def test_a_tensor_reads_the_same_as_an_array(plain):
 def test_single_and_double_precision_agree(plain):
     other = analyze(footage() / 255, fps=24)
     assert moved(other, plain) <= 1e-4
-    assert powers_of(other) == pytest.approx(powers_of(plain), rel=1e-5)
+    for scale in SCALES:
+        # float32 steps near 128 are 1.5e-5 code values: 1e-6 code^2 is beyond what it can tell.
+        assert bins_of(other, scale) == pytest.approx(bins_of(plain, scale), rel=1e-5, abs=1e-6)
 
 
 def test_measuring_twice_gives_the_same_twice(plain):
@@ -310,12 +312,14 @@ def test_bands_of_ones_own_hold_what_lies_in_them():
     assert chosen.headline.band == "here"
 
 
-@pytest.mark.parametrize(("fps", "band"), [(24, "a"), (48, "b")])
-def test_bands_in_hertz_follow_the_frame_rate(fps, band):
+@pytest.mark.parametrize(("fps", "high", "band"), [(24, 12, "a"), (48, 24, "b")])
+def test_bands_in_hertz_follow_the_frame_rate(fps, high, band):
     """A quarter of a cycle a frame is 6 Hz at 24 frames/s and 12 Hz at 48."""
     tone = textured(128 + 3 * np.cos(np.pi / 2 * np.arange(32) + 0.4))
-    measured = analyze(tone, fps=fps, bands="a:3-9Hz, b:9-12.0Hz, c:12-20Hz" if fps == 24 else
-                       "a:3-9Hz, b:9-15Hz, c:15-20Hz")
+    measured = analyze(tone, fps=fps, bands="a:3-9Hz, b:9-15Hz, c:15-30Hz")
+    ends = [(b.low * fps, b.high * fps) for b in measured.transform().bands]
+    assert ends[0] == pytest.approx((3, 9), rel=1e-9)
+    assert max(end for _, end in ends) == pytest.approx(high, rel=1e-9)
     series = measured.clips[0].readings[32].series["y/pixel"][0]
     powers = dict(zip("abc", series.tolist(), strict=True))
     assert powers[band] == pytest.approx(4.5, rel=0.01)

@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from flickerscope.errors import SettingsError
 from flickerscope.demo.scene import DEMO_FLICKER, Flicker, prediction, scene
+from flickerscope.errors import SettingsError
 
 RATE = 24
 LUMA = np.array([0.2126, 0.7152, 0.0722])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -77,9 +78,7 @@ def test_power_is_the_periodogram_of_scipy(frames, kind):
 def test_power_density_is_that_of_scipy(frames):
     x, w = series(frames), window(frames).numpy()
     rest = x - (w[:, None] * x).sum(axis=0) / w.sum()
-    _, density = signal.periodogram(
-        rest, fs=24, window=w, detrend=False, scaling="density", axis=0
-    )
+    _, density = signal.periodogram(rest, fs=24, window=w, detrend=False, scaling="density", axis=0)
     ours = power_density(power(torch.from_numpy(x)), frames, 24.0).numpy()
     assert ours == pytest.approx(density, rel=1e-9, abs=1e-12)
 
@@ -161,7 +160,7 @@ def test_band_weights_are_overlap_over_width(frames):
 )
 def test_bands_side_by_side_share_every_bin_without_loss(frames, edges):
     ends = [0.0, *(edge / 1000 for edge in sorted(edges)), 0.5]
-    text = ", ".join(f"b{i}:{a}-{b}" for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False)))
+    text = ", ".join(f"b{i}:{a}-{b}" for i, (a, b) in enumerate(pairwise(ends)))
     weights = make_transform(frames, Settings(bands=text)).weights
     assert weights.min() >= 0
     assert weights.sum(0).numpy() == pytest.approx(np.ones(frames // 2), abs=1e-12)

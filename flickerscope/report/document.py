@@ -124,7 +124,7 @@ def comparison_citation(result: Comparison) -> str:
 def analysis_citation(result: Measurement) -> str:
     """The citable line of a video measured alone."""
     transform = result.transform()
-    band = transform.bands[headline_band(transform, result.settings)].name
+    band = transform.bands[headline_band(result.settings, transform)].name
     scale = headline_scale(result.settings)
     return citation(result.settings, result.segment, band, scale, rate_text(result.rate))
 
@@ -138,7 +138,7 @@ def headline_power(result: Measurement) -> float:
     """Power of a lone video in its headline band, code^2."""
     transform = result.transform()
     spectrum = result.rungs[result.segment].spectra[key("y", headline_scale(result.settings))]
-    return float(excess.band_power(spectrum, transform)[headline_band(transform, result.settings)])
+    return float(excess.band_power(spectrum, transform)[headline_band(result.settings, transform)])
 
 
 def rate_text(rate: Fraction | None) -> str:
@@ -167,7 +167,7 @@ def _video(result: Measurement) -> dict[str, Any]:
             "value": power**0.5,
             "plane": "y",
             "scale": headline_scale(result.settings),
-            "band": transform.bands[headline_band(transform, result.settings)].name,
+            "band": transform.bands[headline_band(result.settings, transform)].name,
             "power": power,
         },
         "results": list(analysis_rows(result)),
@@ -296,7 +296,7 @@ def _paired(paired: PairedReading) -> dict[str, Any]:
     return plain | {
         "bands": [asdict(band) for band in paired.bands],
         "frequencies": paired.frequencies.tolist(),
-        "coherence": paired.coherence.tolist(),
+        "coherence": None if paired.coherence is None else paired.coherence.tolist(),
         "error": paired.error.tolist(),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from flickerscope.comparison import Comparison
 from flickerscope.errors import OutputError
 from flickerscope.files import write_bytes
 from flickerscope.measurement import Measurement
-from flickerscope.report import panels, places
+from flickerscope.report import bars, curves, multiples, places
 from flickerscope.report.document import analysis_citation, comparison_citation, headline_power
 from flickerscope.report.style import (
     BODY,
@@ -34,7 +35,7 @@ from flickerscope.report.style import (
     text_width,
     wrap,
 )
-from flickerscope.report.view import Side, View, view
+from flickerscope.report.view import CELLS, Side, View, view
 
 __all__ = ["figure", "save_figure"]
 
@@ -43,6 +44,8 @@ HEAD: Final = 0.34  # of a panel: its title and the line under it
 GAP: Final = 0.14
 MOST_WARNINGS: Final = 3
 MAP_HEIGHT: Final = 1.6
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+MINUS: Final = re.compile(r"(?<!\w)-(?=\d)")
 METADATA: Final[dict[str, dict[str, Any]]] = {
     "png": {"Software": f"flickerscope {__version__}"},
     "pdf": {"Creator": f"flickerscope {__version__}", "CreationDate": None},
@@ -54,7 +57,10 @@ METADATA: Final[dict[str, dict[str, Any]]] = {
 def figure(result: Comparison | Measurement) -> Figure:
     """Spectra, excess of every band, histograms, where and when; 7.2 inches wide."""
     with paper():
-        return _draw(view(result))
+        drawn = _draw(view(result))
+        # Ticks are made when they are first drawn: now, while our style is in force.
+        drawn.canvas.draw()
+        return drawn
 
 
 def save_figure(
@@ -100,8 +106,6 @@ def _draw(shown: View) -> Figure:
     for block in blocks:
         block.draw(page, top)
         top += block.height + GAP
-    # Ticks are made when they are first drawn: now, while our style is in force.
-    page.canvas.draw()
     return page.figure
 
 
@@ -137,7 +141,7 @@ def _title(shown: View) -> tuple[str, str]:
     result = shown.result
     if isinstance(result, Comparison):
         words = result.verdict[0].upper() + result.verdict[1:]
-        return f"{words}: {decibels(result.excess_db)} dB", result.basis.replace(" -", " −")
+        return f"{words}: {decibels(result.excess_db)} dB", MINUS.sub("−", result.basis)
     level = headline_power(result) ** 0.5
     title = f"{number(level)} code values rms of high-frequency energy"
     if not shown.transform.is_spectrum:
@@ -153,11 +157,9 @@ def _beside(shown: View) -> str:
     result = shown.result
     if not isinstance(result, Comparison):
         floor = shown.sides[0].reading(shown.sides[0].clips[0]).floor_db
-        return (
-            ""
-            if floor is None
-            else f"quietest tenth of the picture {decibels(floor)} dB re 1 code²"
-        )
+        if floor is None:
+            return ""
+        return f"Beside it: quietest tenth of the picture {decibels(floor)} dB re 1 code²"
     change = result.picture
     parts: list[tuple[str, float | None]] = [
         ("quietest tenth of the picture", result.floor_db),
@@ -165,8 +167,11 @@ def _beside(shown: View) -> str:
         ("contrast", change.contrast_db),
     ]
     if result.paired is not None:
-        of_band = [one for one in result.paired.bands if one.band == result.headline.band]
-        parts.append(("not explained by the reference", of_band[0].unexplained_db))
+        parts += [
+            ("not explained by the reference", band.unexplained_db)
+            for band in result.paired.bands
+            if band.band == result.headline.band
+        ]
     texts = [f"{name} {decibels(value)} dB" for name, value in parts if value is not None]
     return ("Beside it: " + "; ".join(texts)) if texts else ""
 
@@ -178,7 +183,8 @@ def _name_line(page: Page, side: Side, y: float) -> None:
     )
     page.text(MARGIN + 0.36, y, side.role, size=BODY, color=side.colour, weight="bold")
     facts = _facts(side)
-    left = MARGIN + 1.06
+    longest = "video" if side.role == "video" else "prediction"
+    left = MARGIN + 0.36 + text_width(longest, BODY, "bold") + 0.1
     room = INNER + MARGIN - left - text_width(facts, SMALL) - 0.12
     page.text(left, y, shorten(side.name, room, BODY), size=BODY, gid=f"name/{side.role}")
     page.text(WIDTH - MARGIN, y, facts, size=SMALL, color=GREY, ha="right")
@@ -209,29 +215,20 @@ def _spectrum_and_table(shown: View, letters: Any) -> _Block:
     rows = [row for row in shown.rows if row.plane == "y"]
     first, second = next(letters), next(letters)
     has_hertz = shown.rate is not None and shown.transform.is_spectrum and not shown.in_hertz
-    over = 0.27 if has_hertz else 0.02
-    plot = max(1.75, panels.table_height(rows) - over - 0.3)
+    over = 0.31 if has_hertz else 0.02
+    plot = max(1.75, bars.table_height(rows) - over - 0.3)
     right = MARGIN + 3.95
-    height = HEAD + max(over + plot + 0.34, panels.table_height(rows))
+    height = HEAD + max(over + plot + 0.34, bars.table_height(rows))
 
     def draw(page: Page, top: float) -> None:
-        if shown.transform.is_spectrum:
-            title, below = "Temporal power spectrum", _key_to_lines(shown)
-        else:
+        key = curves.spectrum(page, shown, MARGIN + 0.42, top + HEAD + over, 3.2, plot)
+        title = "Temporal power spectrum"
+        if not shown.transform.is_spectrum:
             title = f"Second difference: {shown.segment} frames hold no spectrum"
-            below = "dotted: 8-bit rounding"
-        page.heading(MARGIN, top, first, title, below, 3.7)
-        panels.spectrum(page, shown, MARGIN + 0.42, top + HEAD + over, 3.2, plot)
+        page.heading(MARGIN, top, first, title, key, 3.7)
         _table(page, shown, "y", (second, right, top, WIDTH - MARGIN - right))
 
     return _Block(height, draw)
-
-
-def _key_to_lines(shown: View) -> str:
-    parts = ["dotted: 8-bit rounding"]
-    if shown.fine is not None:
-        parts.insert(0, f"thick: {shown.main}s, thin: {shown.fine}s")
-    return "; ".join(parts)
 
 
 PLANES: Final = {"y": "", "cb": " of Cb", "cr": " of Cr"}
@@ -248,7 +245,7 @@ def _table(page: Page, shown: View, plane: str, where: tuple[str, float, float, 
     if shown.is_pair and not unreliable:
         below = "the headline in bold"
     page.heading(left, top, letter, title, below, width)
-    panels.table(page, shown, rows, left, top + HEAD, width)
+    bars.table(page, shown, rows, left, top + HEAD, width)
 
 
 def _chroma(shown: View, letters: Any) -> list[_Block]:
@@ -256,7 +253,7 @@ def _chroma(shown: View, letters: Any) -> list[_Block]:
     if not planes:
         return []
     named = [(plane, next(letters)) for plane in planes]
-    heights = [panels.table_height([r for r in shown.rows if r.plane == p]) for p in planes]
+    heights = [bars.table_height([r for r in shown.rows if r.plane == p]) for p in planes]
     width = (INNER - 0.4) / 2
 
     def draw(page: Page, top: float) -> None:
@@ -272,14 +269,16 @@ def _histograms(shown: View, letters: Any) -> _Block:
     still = (2 * histogram.EDGES[0]) ** 0.5
     below = f"still: below {still:.2g} code values"
     if shown.fine is not None:
-        below = f"thick: {shown.main}s, thin: {shown.fine}s; " + below
+        below = f"thick: {CELLS[shown.main]}, thin: {CELLS[shown.fine]}; {below}"
+    if shown.rate is None and shown.transform.is_spectrum:
+        below += "; ranges in cycles/frame"
     title = "How strong: distribution of the magnitudes over the picture and the segments"
 
     def draw(page: Page, top: float) -> None:
         page.heading(MARGIN, top, letter, title, below, INNER)
-        panels.histograms(page, shown, MARGIN + 0.42, top + HEAD, INNER - 0.47)
+        multiples.histograms(page, shown, MARGIN + 0.42, top + HEAD, INNER - 0.47)
 
-    return _Block(HEAD + panels.histograms_height(shown), draw)
+    return _Block(HEAD + multiples.histograms_height(shown), draw)
 
 
 def _where_and_when(shown: View, letters: Any) -> _Block:
@@ -293,10 +292,9 @@ def _where_and_when(shown: View, letters: Any) -> _Block:
 
     def draw(page: Page, top: float) -> None:
         page.heading(MARGIN, top, first, f"Where: {band}, block scale", place.what, taken + 0.05)
-        slack = (MAP_HEIGHT - height) / 2
-        places.where(page, place, MARGIN + 0.02, top + HEAD + slack, width, height)
-        cuts = "; grey lines: cuts" if places.has_cuts(shown) else ""
-        below = f"a point per segment of {shown.segment} frames; dotted: 8-bit rounding{cuts}"
+        places.where(page, place, MARGIN + 0.02, top + HEAD, width, height)
+        cuts = "; grey: cuts" if places.has_cuts(shown) else ""
+        below = f"segments of {shown.segment} frames; dotted: rounding{cuts}"
         title = f"When: {band}, {shown.main} scale"
         page.heading(left - 0.45, top, second, title, below, WIDTH - MARGIN - left + 0.45)
         places.timeline(page, shown, left, top + HEAD, WIDTH - MARGIN - left - 0.05, MAP_HEIGHT)
@@ -339,9 +337,16 @@ def _warnings(shown: View) -> list[str]:
 
 def _citation(shown: View) -> str:
     result = shown.result
-    pair = isinstance(result, Comparison)
-    text = comparison_citation(result) if pair else analysis_citation(result)
+    if isinstance(result, Comparison):
+        text = comparison_citation(result)
+    else:
+        text = analysis_citation(result)
     if not shown.transform.is_spectrum:
         return literal(text)
-    bands = ", ".join(f"{band.name} {band.low:.3g}–{band.high:.3g}" for _, band in shown.bands)
-    return literal(f"{text}; bands in cycles/frame: {bands}")
+    factor = float(shown.rate or 1) if shown.in_hertz else 1.0
+    bands = [
+        f"{band.name}{NO_BREAK}{band.low * factor:.3g}–{band.high * factor:.3g}"
+        for _, band in shown.bands
+    ]
+    unit = "Hz" if shown.in_hertz else "cycles/frame"
+    return literal(f"{text}; bands in {unit}: {', '.join(bands)}")

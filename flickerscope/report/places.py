@@ -21,6 +21,8 @@ __all__ = ["Place", "place", "timeline", "where"]
 Floats = npt.NDArray[np.float64]
 
 PIXELS: Final = 360  # of the longer side of the map as drawn
+MIN_BAR: Final = 1.1
+"""Inches of height below which the colour bar lies under the map."""
 MANY_SHOTS: Final = 60
 """From here on lines at the cuts would hide the curve."""
 
@@ -44,7 +46,8 @@ def place(view: View) -> Place:
     if first is None:
         side = view.sides[0]
         clip = side.clips[0]
-        return Place(np.sqrt(side.reading(clip).map), clip.picture, False, "first video")
+        what = f"first video of the {side.role}" if view.is_pair else "first video"
+        return Place(np.sqrt(side.reading(clip).map), clip.picture, False, what)
     picture = _picture(view.sides[-1]) if view.is_pair else None
     own = _picture(view.sides[0])
     picture = own if picture is None else picture
@@ -52,7 +55,7 @@ def place(view: View) -> Place:
         return Place(first, picture, False, view.sides[0].role)
     second = maps[1]
     if second is None or second.shape != first.shape:
-        return Place(first, own, False, view.sides[0].role)
+        return Place(first, own, False, "prediction; the reference has another shape")
     return Place(first - second, picture, True, "prediction − reference")
 
 
@@ -61,7 +64,7 @@ def _mean_map(side: Side) -> Floats | None:
     maps = [side.reading(clip).map for clip in side.clips]
     if len({one.shape for one in maps}) > 1:
         return None
-    return np.sqrt(np.mean(maps, axis=0))
+    return np.asarray(np.sqrt(np.mean(maps, axis=0)))
 
 
 def _picture(side: Side) -> npt.NDArray[np.uint8] | None:
@@ -84,12 +87,20 @@ def where(page: Page, shown: Place, left: float, top: float, width: float, heigh
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
-    bar_axes = page.axes(left + width + 0.06, top, 0.08, height)
-    scale = ScalarMappable(norm, colours)
-    extend = "neither" if not beyond else "both" if shown.signed else "max"
-    bar = page.figure.colorbar(scale, cax=bar_axes, extend=extend)
+    flat = height < MIN_BAR
+    if flat:
+        bar_axes = page.axes(left, top + height + 0.08, width, 0.08)
+    else:
+        bar_axes = page.axes(left + width + 0.06, top, 0.08, height)
+    bar = page.figure.colorbar(
+        ScalarMappable(norm, colours),
+        cax=bar_axes,
+        orientation="horizontal" if flat else "vertical",
+        extend="neither" if not beyond else "both" if shown.signed else "max",
+    )
+    bar.locator = MaxNLocator(4, steps=[1, 2, 5, 10])
+    bar.update_ticks()
     bar.outline.set_linewidth(0.5)
-    bar_axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     bar_axes.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5, color=GREY)
     bar.set_label("rms (code values)", fontsize=SMALL, labelpad=2)
 
@@ -100,7 +111,7 @@ def _limit(values: Floats) -> tuple[float, bool]:
     most, nearly = float(size.max()), float(np.percentile(size, 99.5))
     if most < 1e-6:
         return 0.1, False
-    return (nearly, True) if nearly > 0 and most > 1.5 * nearly else (most, False)
+    return (nearly, True) if nearly > 0 and most > 3 * nearly else (most, False)
 
 
 def _blend(shown: Place, colours: Floats) -> Floats:
@@ -113,7 +124,7 @@ def _blend(shown: Place, colours: Floats) -> Floats:
     down, across = np.arange(high * factor), np.arange(wide * factor)
     grey = shown.picture[np.ix_(down // factor, across // factor)] / 255.0
     cell = colours[np.ix_(down * rows // len(down), across * columns // len(across))]
-    return np.asarray(cell * (0.45 + 0.55 * grey)[..., None])
+    return np.asarray(cell * (0.55 + 0.45 * grey)[..., None])
 
 
 def timeline(page: Page, view: View, left: float, top: float, width: float, height: float) -> None:
@@ -129,10 +140,11 @@ def timeline(page: Page, view: View, left: float, top: float, width: float, heig
     _draw_cuts(axes, view)
     axes.set_xlim(0, last)
     axes.set_ylim(0, 1.1 * highest)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 5, 6, 10], integer=last > 6))
+    in_frames = all(clip.rate is None for side in view.sides for clip in side.clips)
+    whole = in_frames or last > 6
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 5, 6, 10], integer=whole))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    clocks = {clip.rate is None for side in view.sides for clip in side.clips}
-    axes.set_xlabel("time (frames)" if clocks == {True} else "time (s)")
+    axes.set_xlabel("time (frames)" if in_frames else "time (s)")
     axes.set_ylabel("rms (code values)")
 
 
@@ -162,6 +174,7 @@ def _draw_series(axes: Axes, view: View, side: Side, clip: Clip) -> Floats:
             marker=("o" if side is view.sides[0] else "s") if few or chosen.sum() == 1 else "",
             markersize=2.6 if few else 1.6,
             markerfacecolor=side.colour if side is view.sides[0] else "white",
+            clip_on=False,
             zorder=4 if side is view.sides[0] else 3,
             gid=f"time/{side.role}/{shot}",
         )

@@ -24,11 +24,14 @@ __all__ = [
     "DIVERGING",
     "FAINT",
     "GREY",
+    "HEADLINE",
     "INK",
+    "MARGIN",
     "ORANGE",
     "SEQUENTIAL",
     "SMALL",
     "TITLE",
+    "WIDTH",
     "Page",
     "decibels",
     "literal",
@@ -51,7 +54,7 @@ BLUE: Final = "#0072B2"
 INK, GREY, FAINT = "#1a1a1a", "#5c5c5c", "#c8c8c8"
 
 DIVERGING = LinearSegmentedColormap.from_list(
-    "less and more", ["#00446b", BLUE, "#ffffff", ORANGE, "#7f3800"]
+    "less and more", ["#004b7a", BLUE, "#ffffff", ORANGE, "#8f3d00"]
 )
 SEQUENTIAL = LinearSegmentedColormap.from_list("power", ["#ffffff", "#56B4E9", BLUE, "#00263d"])
 

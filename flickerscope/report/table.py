@@ -75,7 +75,7 @@ def _video_rows(result: Measurement) -> Iterable[Mapping[str, Any]]:
     from flickerscope.rungs import headline_band
 
     transform = result.transform()
-    main = transform.bands[headline_band(transform, result.settings)].name
+    main = transform.bands[headline_band(result.settings, transform)].name
     bands = {band.name: band for band in transform.bands}
     for row in analysis_rows(result):
         band = bands[row["band"]]

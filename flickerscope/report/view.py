@@ -18,10 +18,12 @@ from flickerscope.report.style import BLUE, ORANGE, literal
 from flickerscope.rungs import headline_band
 from flickerscope.spectrum import Band, Transform
 
-__all__ = ["Row", "Side", "View", "view"]
+__all__ = ["CELLS", "Row", "Side", "View", "view"]
 
 Floats = npt.NDArray[np.float64]
 
+CELLS: Final = {"pixel": "pixels", "block": "blocks", "global": "the whole frame"}
+"""What a scale is made of."""
 SOLID: Final = "-"
 DASHED: Final = (0, (3.2, 1.8))
 SAME_RATE: Final = Fraction(1, 100)
@@ -44,20 +46,25 @@ class Side:
 
     @property
     def rung(self) -> Rung:
+        """The sums at the segment length shown."""
         return self.measurement.rungs[self.segment]
 
     @property
     def transform(self) -> Transform:
+        """Behind its numbers."""
         return self.measurement.transform(self.segment)
 
     @property
     def clips(self) -> tuple[Clip, ...]:
+        """Its videos."""
         return self.measurement.clips
 
     def spectrum(self, plane: str, scale: str) -> Spectrum | None:
+        """``None`` where it was not measured."""
         return self.rung.spectra.get(key(plane, scale))
 
     def reading(self, clip: Clip) -> Reading:
+        """Of a clip at the segment length shown."""
         return clip.readings[self.segment]
 
 
@@ -100,6 +107,7 @@ class View:
 
     @property
     def is_pair(self) -> bool:
+        """Whether there is a reference."""
         return len(self.sides) == 2
 
     @property
@@ -119,14 +127,15 @@ class View:
 
     @property
     def planes(self) -> list[str]:
+        """Luma first."""
         return list(dict.fromkeys(row.plane for row in self.rows))
 
     def range_text(self, band: Band) -> str:
-        """Ends of a band, in Hz where they are known."""
+        """Ends of a band, in Hz where they are known, else in cycles/frame without the unit."""
         if not self.transform.is_spectrum:
             return ""
         if self.rate is None:
-            return f"{band.low:.3g}–{band.high:.3g} cycles/frame"
+            return f"{band.low:.3g}–{band.high:.3g}"
         return f"{band.low * float(self.rate):.3g}–{band.high * float(self.rate):.3g} Hz"
 
 
@@ -195,7 +204,7 @@ def _of_one(result: Measurement) -> View:
         sides=(side,),
         segment=segment,
         transform=transform,
-        primary=headline_band(transform, result.settings),
+        primary=headline_band(result.settings, transform),
         main=main,
         fine=fine,
         rows=rows,
