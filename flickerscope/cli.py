@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -36,7 +37,6 @@ STDOUT = "-"
 app = typer.Typer(
     name="flickerscope",
     help="Measure temporal flicker in video, and how much more of it a prediction has.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -105,8 +105,8 @@ class _Outputs:
         _ = self.stdout
         if self.folder is not None:
             make_folder(self.folder)
-        for path in (self.json, self.png, self.csv):
-            if path is not None and path != STDOUT:
+        for path in (path for kind in ("json", "png", "csv") for path in self.targets(kind)):
+            if path != STDOUT:
                 check_writable(path)
 
     def targets(self, kind: str) -> list[str]:
@@ -131,11 +131,15 @@ class _Outputs:
 
 @app.callback(invoke_without_command=True)
 def _main(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         typer.echo(f"flickerscope {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
 
 
 @app.command("compare")
@@ -292,6 +296,9 @@ def demo_command(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may hold what the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -305,7 +312,7 @@ def run(arguments: Sequence[str]) -> int:
     except FlickerscopeError as error:
         return _complain(error, FAILURE)
     except UsageError as error:
-        return _complain(_message(error), USAGE)
+        return _complain(" ".join(_message(error).split()), USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -325,7 +332,7 @@ def _message(error: BaseException) -> str:
 def _complain(error: object, code: int) -> int:
     from flickerscope.terminal import printable
 
-    typer.echo(f"flickerscope: {printable(' '.join(str(error).split()))}", err=True)
+    typer.echo(f"flickerscope: {printable(str(error).strip())}", err=True)
     return code
 
 
@@ -384,8 +391,8 @@ def _write_comparison(result: Comparison, outputs: _Outputs) -> None:
 
     outputs.write(
         {
-            "json": lambda: document.to_json(document.comparison_document(result)).encode(),
-            "csv": lambda: table.comparison_csv(result).encode(),
+            "json": lambda: _encoded(document.to_json(document.comparison_document(result))),
+            "csv": lambda: _encoded(table.comparison_csv(result)),
             "png": lambda: _figure(result),
         }
     )
@@ -398,22 +405,30 @@ def _write_analysis(
     from flickerscope.report import document, table
 
     renderers: dict[str, Callable[[], bytes]] = {
-        "json": lambda: document.to_json(document.analysis_document(results, device)).encode(),
-        "csv": lambda: table.analysis_csv(results).encode(),
+        "json": lambda: _encoded(document.to_json(document.analysis_document(results, device))),
+        "csv": lambda: _encoded(table.analysis_csv(results)),
     }
     if len(results) == 1:
         renderers["png"] = lambda: _figure(results[0])
-    outputs.write(renderers)
+    figures = {}
     if len(results) > 1 and outputs.folder is not None:
-        for number, result in enumerate(results, 1):
-            write_bytes(Path(outputs.folder) / f"report-{number}.png", _figure(result))
+        figures = {
+            Path(outputs.folder) / f"report-{number}.png": _figure(result)
+            for number, result in enumerate(results, 1)
+        }
+    outputs.write(renderers)
+    for path, figure in figures.items():
+        write_bytes(path, figure)
     if save is not None:
         results[0].save(save)
 
 
-def _figure(result: Comparison | Measurement) -> bytes:
-    import io
+def _encoded(text: str) -> bytes:
+    """UTF-8; bytes of a file's name that are none are written out, as JSON does it."""
+    return text.encode(errors="backslashreplace")
 
+
+def _figure(result: Comparison | Measurement) -> bytes:
     from flickerscope.report.figure import save_figure
 
     data = io.BytesIO()

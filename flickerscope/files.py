@@ -26,8 +26,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        # A link keeps pointing at what is now the new file.
-        target = target.resolve()
+        target = _followed(target)
         with tempfile.NamedTemporaryFile(
             dir=target.parent, prefix=".flickerscope-", delete=False
         ) as file:
@@ -49,9 +48,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"{path}: is a folder; name a file")
-    if not target.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {target.parent}")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
+    allowed = not target.exists() or os.access(target, os.W_OK)
+    if target.is_file() or not target.exists():
+        folder = _followed(target).parent
+        if not folder.is_dir():
+            raise OutputError(f"{path}: there is no folder {folder}")
+        # A new file takes the place of the old one.
+        allowed = allowed and os.access(folder, os.W_OK | os.X_OK)
+    if not allowed:
         raise OutputError(f"{path}: no permission to write there")
 
 
@@ -65,6 +69,11 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: no permission to write into this folder")
     return folder
+
+
+def _followed(target: Path) -> Path:
+    """Where a link leads: it keeps pointing at what is then the new file."""
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
 
 
 def _mode(target: Path) -> int:

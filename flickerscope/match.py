@@ -72,7 +72,6 @@ class Match:
             self.tracks["pred"],
             self.tracks["ref"],
             transform,
-            kind=self.settings.window,
             lag=self.settings.lag,
             force=forced,
         )
@@ -126,7 +125,7 @@ class Match:
             f"-{band.high * lower!r}Hz"
             for band in chosen.band_ranges
         )
-        return chosen.with_changes(bands=bands, primary=chosen.primary_band)
+        return chosen.with_changes(bands=bands)
 
     def _why_not_paired(self) -> str | None:
         """A reason known before any frame is read."""

@@ -14,8 +14,7 @@ import torch
 
 from flickerscope.measure import BlockTrack
 from flickerscope.segments import ShotSegments, frame_correlation
-from flickerscope.settings import Window
-from flickerscope.spectrum import Transform, window
+from flickerscope.spectrum import Transform
 
 __all__ = ["MAX_LAG", "PairedBand", "PairedReading", "read_pair"]
 
@@ -28,7 +27,7 @@ MIN_SHIFT: Final = 5
 TILE: Final = 4  # blocks
 CHUNK: Final = 64  # frames read at once
 SAMPLES: Final = 16  # frames that are correlated
-MAX_KEPT: Final = 0.95  # of its power that a rolled reference may share with itself in place
+MAX_BIAS: Final = 0.95  # coherence by chance beyond which nothing can be said
 STILL: Final = 1e-9  # code^2: nothing but the rounding of sums
 
 Floats = npt.NDArray[np.float64]
@@ -82,7 +81,6 @@ def read_pair(
     ref: BlockTrack,
     transform: Transform,
     *,
-    kind: Window = "hann",
     lag: int | None = None,
     force: bool = False,
 ) -> PairedReading | str:
@@ -91,7 +89,6 @@ def read_pair(
     Args:
         pred, ref: block grids of all frames.
         transform: for the segments to read.
-        kind: its window.
         lag: frames by which the prediction comes late, if known.
         force: read them even where they do not correlate.
     """
@@ -103,7 +100,7 @@ def read_pair(
     correlation = _correlation(pred, ref, lag)
     if correlation < MIN_CORRELATION and not force:
         return f"the frames do not correlate (median {correlation:.2f}, needed {MIN_CORRELATION})"
-    products = _TileProducts(transform, window(transform.frames, kind))
+    products = _TileProducts(transform)
     for start in _joint_starts(pred, ref, transform.frames, lag):
         products.add(pred.read(start + lag, transform.frames), ref.read(start, transform.frames))
     if not products.segments:
@@ -176,9 +173,8 @@ class _TileProducts:
     spectra are formed once, at the end.
     """
 
-    def __init__(self, transform: Transform, window: torch.Tensor) -> None:
+    def __init__(self, transform: Transform) -> None:
         self.transform = transform
-        self.window = window
         self.segments = 0
         self.cells = 0
         self.pp = self.rr = self.pr = torch.zeros(())
@@ -199,17 +195,18 @@ class _TileProducts:
         cross = _cross(self.pr, real, imaginary, real, imaginary)
         weights = self.transform.weights
         enough = self.segments >= MIN_SEGMENTS
-        bias = coherence = None
+        explained = coherence = None
         if enough:
-            null = self._null(cross, real, imaginary)
-            bias = _bias(s_pp, null, weights)
-            coherence = _share(s_pp, s_rr, cross, null)
-        error = (s_pp + s_rr - 2 * cross[0]).sum(0) / self.cells
+            rolled = self._rolled(real, imaginary)
+            bins = torch.eye(len(s_pp[0]), dtype=s_pp.dtype)
+            explained = _explained(s_pp, s_rr, cross, weights, rolled).sum(0) / self.cells
+            coherence = _ratios(_explained(s_pp, s_rr, cross, bins, rolled).sum(0), s_pp.sum(0))
+        error = (s_pp + s_rr - 2 * cross.real).sum(0) / self.cells
         return PairedReading(
             lag=lag,
             correlation=correlation,
             segments=self.segments,
-            bands=tuple(self._bands(s_pp, s_rr, cross, weights, bias)),
+            bands=tuple(self._bands(s_pp, s_rr, cross, explained)),
             frequencies=self.transform.frequencies.numpy(),
             coherence=coherence,
             error=error.clamp(min=0).numpy(),
@@ -218,48 +215,32 @@ class _TileProducts:
             else f"coherence needs {MIN_SEGMENTS} segments, got {self.segments}",
         )
 
-    def _null(
-        self,
-        cross: tuple[torch.Tensor, torch.Tensor],
-        real: torch.Tensor,
-        imaginary: torch.Tensor,
-    ) -> list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
-        """Power of, and cross-spectrum with, references that have nothing to do with the video.
-
-        These are the reference rolled by 5 .. N-5 frames, less what it still shares with the
-        reference in place: through the window a roll by s keeps ``rho_s = sum w[n] w[n+s] /
-        sum w^2`` of the amplitude (of white noise), turned by ``exp(-2 pi i k s/N)``.
-        """
-        frames, frequencies = self.transform.frames, self.transform.frequencies
+    def _rolled(self, real: torch.Tensor, imaginary: torch.Tensor) -> list[_Rolled]:
+        """The spectra of the reference rolled by 5 .. N-5 frames, with both videos."""
         out = []
-        for shift in range(MIN_SHIFT, frames - MIN_SHIFT + 1):
+        for shift in range(MIN_SHIFT, self.transform.frames - MIN_SHIFT + 1):
             a, b = real.roll(-shift, 1), imaginary.roll(-shift, 1)
-            re, im = _cross(self.pr, real, imaginary, a, b)
-            kept = float((self.window * self.window.roll(shift)).sum() / self.window.square().sum())
-            if kept**2 < MAX_KEPT:
-                angle = -2 * math.pi * frequencies * shift
-                turned = kept * torch.polar(torch.ones_like(angle), angle)
-                shared = torch.complex(*cross) * turned
-                left = math.sqrt(1 - kept**2)
-                re, im = (re - shared.real) / left, (im - shared.imag) / left
-            out.append((_auto(self.rr, a, b), (re, im)))
+            out.append(
+                _Rolled(
+                    power=_auto(self.rr, a, b),
+                    with_pred=_cross(self.pr, real, imaginary, a, b),
+                    with_ref=_cross(self.rr, real, imaginary, a, b),
+                )
+            )
         return out
 
     def _bands(
         self,
         s_pp: torch.Tensor,
         s_rr: torch.Tensor,
-        cross: tuple[torch.Tensor, torch.Tensor],
-        weights: torch.Tensor,
-        bias: torch.Tensor | None,
+        cross: torch.Tensor,
+        explained: torch.Tensor | None,
     ) -> Iterator[PairedBand]:
-        p, r, joint = (_over_tiles(weights, s) / self.cells for s in (s_pp, s_rr, cross[0]))
-        explained = None
-        if bias is not None:
-            explained = (_explained(s_pp, s_rr, cross, weights, bias) / self.cells).numpy()
+        weights = self.transform.weights
+        p, r, joint = ((weights @ s.sum(0) / self.cells).tolist() for s in (s_pp, s_rr, cross.real))
         for i, band in enumerate(self.transform.bands):
-            kept = None if explained is None else min(max(float(explained[i]), 0.0), float(p[i]))
-            yield _band(band.name, band.epsilon, float(p[i]), float(r[i]), float(joint[i]), kept)
+            kept = None if explained is None else min(max(float(explained[i]), 0.0), p[i])
+            yield _band(band.name, band.epsilon, p[i], r[i], joint[i], kept)
 
 
 def _band(
@@ -288,11 +269,6 @@ def _ratio(value: float | None, by: float) -> float | None:
     return None if value is None or by <= STILL else value / by
 
 
-def _over_tiles(weights: torch.Tensor, spectrum: torch.Tensor) -> Floats:
-    """Band sums over all tiles, (bands, bins) and (tiles, bins) to (bands,)."""
-    return np.asarray((weights @ spectrum.sum(0)).numpy())
-
-
 def _by_tile(grid: torch.Tensor) -> torch.Tensor:
     """(frames, rows, columns) to (tiles, frames, cells), float64, each cell's mean taken off."""
     frames, rows, columns = grid.shape
@@ -315,63 +291,60 @@ def _cross(
     imaginary: torch.Tensor,
     other_real: torch.Tensor,
     other_imaginary: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Real and imaginary cross-spectrum, (tiles, frames, frames) to two of (tiles, bins)."""
+) -> torch.Tensor:
+    """Complex cross-spectrum, (tiles, frames, frames) to (tiles, bins)."""
     a, b = real @ products, imaginary @ products
-    return (
+    return torch.complex(
         (a * other_real).sum(-1) + (b * other_imaginary).sum(-1),
         (b * other_real).sum(-1) - (a * other_imaginary).sum(-1),
     )
 
 
-def _coherence(
-    s_pp: torch.Tensor,
-    s_rr: torch.Tensor,
-    cross: tuple[torch.Tensor, torch.Tensor],
-    weights: torch.Tensor,
-) -> torch.Tensor:
-    """Magnitude-squared coherence of each band, (tiles, bins) to (tiles, bands); 0 where still."""
-    p, r, re, im = (s @ weights.T for s in (s_pp, s_rr, *cross))
-    norm = p * r
-    return torch.where(norm > 1e-18, (re.square() + im.square()) / norm.clamp(min=1e-18), 0.0)
+@dataclass(frozen=True, slots=True)
+class _Rolled:
+    """Spectra of a reference rolled in time, (tiles, bins) each."""
 
-
-def _share(
-    s_pp: torch.Tensor,
-    s_rr: torch.Tensor,
-    cross: tuple[torch.Tensor, torch.Tensor],
-    null: list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]],
-) -> Floats:
-    """Share of the prediction's power in each bin that the reference explains, (bins,)."""
-    bins = torch.eye(s_pp.shape[1], dtype=s_pp.dtype)
-    explained = _explained(s_pp, s_rr, cross, bins, _bias(s_pp, null, bins))
-    total = s_pp.sum(0)
-    share = torch.where(total > STILL, explained / total.clamp(min=STILL), 0.0)
-    return np.asarray(share.numpy())
-
-
-def _bias(
-    s_pp: torch.Tensor,
-    shifted: list[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]],
-    weights: torch.Tensor,
-) -> torch.Tensor:
-    """Coherence that unrelated changes of these statistics have, (tiles, bands).
-
-    Cells of a tile are not independent, so that 1/count would be too little.
-    """
-    values = [_coherence(s_pp, s_rr, cross, weights) for s_rr, cross in shifted]
-    return torch.stack(values).mean(0)
+    power: torch.Tensor
+    with_pred: torch.Tensor
+    with_ref: torch.Tensor
 
 
 def _explained(
     s_pp: torch.Tensor,
     s_rr: torch.Tensor,
-    cross: tuple[torch.Tensor, torch.Tensor],
+    cross: torch.Tensor,
     weights: torch.Tensor,
-    bias: torch.Tensor,
+    rolled: list[_Rolled],
 ) -> torch.Tensor:
-    """``g2 S_pp`` summed over the tiles, (bands,), bias removed per tile."""
-    raw = _coherence(s_pp, s_rr, cross, weights)
-    # So few degrees of freedom that chance alone explains nearly everything say nothing.
-    g2 = ((raw - bias) / (1 - bias).clamp(min=0.1)).clamp(-1, 1)
-    return (g2 * (s_pp @ weights.T)).sum(0)
+    """``g2 S_pp`` of each tile and band, (tiles, bands), with the bias of g2 removed.
+
+    Cells of a tile are not independent, so that 1/count would be too little a bias. It is taken
+    from the mean coherence of the rolled reference with what is left of the prediction once the
+    reference is taken off: with the prediction itself, a roll within the window would still
+    share part of what the reference explains.
+    """
+    p, r = s_pp @ weights.T, s_rr @ weights.T
+    mix = weights.T.to(cross.dtype)
+    joint = cross @ mix
+    raw = _over(_power(joint), p * r)
+    transfer = _over(joint, r)
+    left = (1 - raw) * p
+    chance = []
+    for one in rolled:
+        both = one.with_pred @ mix - transfer * (one.with_ref @ mix)
+        chance.append(_over(_power(both), left * (one.power @ weights.T)))
+    bias = torch.stack(chance).mean(0).clamp(max=MAX_BIAS)
+    return (raw - bias) / (1 - bias) * p
+
+
+def _power(value: torch.Tensor) -> torch.Tensor:
+    return value.real.square() + value.imag.square()
+
+
+def _over(value: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """The quotient; 0 where nothing is divided by the rounding of sums."""
+    return torch.where(by > STILL**2, value / by.clamp(min=STILL**2), torch.zeros_like(value))
+
+
+def _ratios(value: torch.Tensor, by: torch.Tensor) -> Floats:
+    return np.asarray(_over(value, by).numpy())

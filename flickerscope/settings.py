@@ -44,7 +44,8 @@ BAND_PRESETS = {
 }
 """The named sets of bands; a band without a lower end starts at 1.5 bins, clear of the mean."""
 
-PRESET_PRIMARY = {"cycles": "HF"}
+PRIMARY = "HF"
+"""The headline band, where there is one of this name."""
 
 _BAND = re.compile(
     r"(?P<name>[^:,]+):(?P<low>[0-9.]*)-(?P<high>[0-9.]+)\s*(?P<unit>hz)?", re.IGNORECASE
@@ -146,8 +147,10 @@ class Settings:
         """Name of the headline band."""
         if self.primary is not None:
             return self.primary
-        highest = max(self.band_ranges, key=lambda band: (band.high, band.low or 0.0)).name
-        return PRESET_PRIMARY.get(self.bands, highest)
+        bands = self.band_ranges
+        if any(band.name == PRIMARY for band in bands):
+            return PRIMARY
+        return max(bands, key=lambda band: (band.high, band.low or 0.0)).name
 
     @property
     def in_hertz(self) -> bool:

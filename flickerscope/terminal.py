@@ -81,7 +81,7 @@ def analysis_summary(result: Measurement, *, device: str, verbose: bool = False)
         f" in {_range(band, result.rate)}, at {headline_scale(result.settings)} scale",
     )
     parts: list[RenderableType] = [*_clips("video", result, result.segment), Text()]
-    parts.append(_analysis_table(result))
+    parts.extend(_analysis_tables(result))
     parts.append(Text("rms in code values (0..255)\n", style="dim"))
     parts.append(headline)
     parts.extend(_line_texts(tuple(lines), result.rate))
@@ -127,7 +127,7 @@ def _columns(table: Table, scales: Sequence[str], names: Sequence[str]) -> None:
 
 def _table(first: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column(f"\n{first}", no_wrap=True, overflow="ellipsis", max_width=18)
+    table.add_column(f"\n{first}", no_wrap=True, overflow="ellipsis", max_width=22)
     return table
 
 
@@ -151,25 +151,32 @@ def _comparison_table(result: Comparison, plane: str, *, named: bool) -> Rendera
     return Padding(table, (0, 0, 0, 0))
 
 
-def _analysis_table(result: Measurement) -> RenderableType:
+def _analysis_tables(result: Measurement) -> Iterator[RenderableType]:
+    """One for every plane: nine columns would not fit."""
     from flickerscope.report.document import analysis_rows
 
     rows = list(analysis_rows(result))
-    keys = list(dict.fromkeys((row["plane"], row["scale"]) for row in rows))
-    table = _table("band")
-    planes = {plane for plane, _ in keys}
-    for plane, scale in keys:
-        title = scale if len(planes) == 1 else f"{plane.upper()} {scale}"
-        table.add_column(Text(f"{title}\nrms", justify="right"), justify="right", no_wrap=True)
-    for band in result.transform().bands:
-        cells = [_rms(row["rms"]) for row in rows if row["band"] == band.name]
-        if cells:
-            table.add_row(Text(_range(band, result.rate)), *cells)
-    return table
+    planes = list(dict.fromkeys(row["plane"] for row in rows))
+    for plane in planes:
+        table = _table(f"{plane.upper()}  band" if len(planes) > 1 else "band")
+        own = [row for row in rows if row["plane"] == plane]
+        for scale in dict.fromkeys(row["scale"] for row in own):
+            table.add_column(Text(f"{scale}\nrms", justify="right"), justify="right", no_wrap=True)
+        for band in result.transform().bands:
+            cells = [_rms(row["rms"]) for row in own if row["band"] == band.name]
+            if cells:
+                table.add_row(Text(_range(band, result.rate)), *cells)
+        yield table
 
 
 def _rms(value: float) -> str:
-    return f"{value:.3f}" if value < 99.95 else f"{value:.1f}"
+    """Five characters: nine such columns and their decibels fit into a line."""
+    return f"{value:.{3 if value < 9.9995 else 2 if value < 99.995 else 1}f}"
+
+
+def _round(value: float, digits: int) -> str:
+    """To significant digits, but large numbers in full instead of as powers of ten."""
+    return f"{value:.{digits}g}" if value < 10**digits - 0.5 else f"{value:.0f}"
 
 
 def _signed(value: float, digits: int) -> str:
@@ -179,12 +186,11 @@ def _signed(value: float, digits: int) -> str:
 
 def _range(band: Band, rate: Fraction | None) -> str:
     if rate is None:
-        low, high, unit = band.low, band.high, "c/frame"
-    else:
-        low, high, unit = band.low * float(rate), band.high * float(rate), "Hz"
-    if band.name == f"{low:.3g}-{high:.3g}{unit}":
+        return f"{band.name} {round(band.low, 3):g}-{round(band.high, 3):g} c/frame"
+    low, high = band.low * float(rate), band.high * float(rate)
+    if band.name == f"{low:.3g}-{high:.3g}Hz":
         return band.name
-    return f"{band.name} {low:.3g}-{high:.3g} {unit}"
+    return f"{band.name} {low:.3g}-{high:.3g} Hz"
 
 
 def _headline(result: Comparison) -> RenderableType:
@@ -207,7 +213,8 @@ def _line_texts(lines: Sequence[Line], rate: Fraction | None) -> Iterator[Render
             else f"{at[0].frequency * float(rate):.4g} Hz"
         )
         sizes = ", ".join(
-            f"{line.amplitude:.2g} ({line.scale}{'' if line.plane == 'y' else ' ' + line.plane})"
+            f"{_round(line.amplitude, 2)} "
+            f"({line.scale}{'' if line.plane == 'y' else ' ' + line.plane})"
             for line in at
         )
         yield _bullet("line", f"at {place}, amplitude in code values {sizes}", "magenta")
@@ -235,7 +242,7 @@ def _paired(paired: PairedReading, band: str) -> RenderableType:
         values.append(f"coherence {row.coherence:.2f}")
     if row.unexplained is not None and row.unexplained_db is not None:
         values.append(
-            f"unexplained {row.unexplained:.3g} code^2 ({_signed(row.unexplained_db, 1)} dB)"
+            f"unexplained {_round(row.unexplained, 3)} code^2 ({_signed(row.unexplained_db, 1)} dB)"
         )
     if row.retained is not None and row.retained_db is not None:
         values.append(f"retained {_signed(row.retained_db, 1)} dB")
@@ -243,7 +250,7 @@ def _paired(paired: PairedReading, band: str) -> RenderableType:
         values.append(f"slope {row.slope:.2f}")
     if row.gain is not None:
         values.append(f"gain {row.gain:.2f}")
-    values.append(f"error {row.error:.3g} code^2")
+    values.append(f"error {_round(row.error, 3)} code^2")
     if paired.note:
         values.append(paired.note)
     return _bullet("paired", f"{band}: {', '.join(values)}", "cyan")

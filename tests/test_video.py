@@ -729,6 +729,7 @@ def test_an_abandoned_reading_closes_its_file(tmp_path: Path) -> None:
 
     source = VideoFile(tmp_path / "a.mkv")
     assert handles() == 0
+    assert len(list(source.frames())) == 9  # from the packets that the opening has kept
     reading = source.frames()
     frame: Frame = next(reading)
     assert handles() == 1

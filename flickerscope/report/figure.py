@@ -221,7 +221,7 @@ def _spectrum_and_table(shown: View, letters: Any) -> _Block:
     height = HEAD + max(over + plot + 0.34, bars.table_height(rows))
 
     def draw(page: Page, top: float) -> None:
-        key = curves.spectrum(page, shown, MARGIN + 0.42, top + HEAD + over, 3.2, plot)
+        key = curves.spectrum(page, shown, MARGIN + 0.46, top + HEAD + over, 3.17, plot)
         title = "Temporal power spectrum"
         if not shown.transform.is_spectrum:
             title = f"Second difference: {shown.segment} frames hold no spectrum"
@@ -276,7 +276,7 @@ def _histograms(shown: View, letters: Any) -> _Block:
 
     def draw(page: Page, top: float) -> None:
         page.heading(MARGIN, top, letter, title, below, INNER)
-        multiples.histograms(page, shown, MARGIN + 0.42, top + HEAD, INNER - 0.47)
+        multiples.histograms(page, shown, MARGIN + 0.46, top + HEAD, INNER - 0.51)
 
     return _Block(HEAD + multiples.histograms_height(shown), draw)
 
@@ -324,12 +324,13 @@ def _warnings(shown: View) -> list[str]:
     warnings = list(shown.result.warnings)
     texts = []
     for warning in warnings[:MOST_WARNINGS]:
-        text = warning
+        text = literal(warning)
         for side in shown.sides:
             for path, name in side.paths.items():
-                if text.startswith(f"{path}: "):
-                    text = name + text.removeprefix(path)
-        texts.append(f"Warning: {literal(text)}")
+                if warning.startswith(f"{path}: "):
+                    short = shorten(literal(name), INNER / 3, SMALL)
+                    text = short + literal(warning.removeprefix(path))
+        texts.append(f"Warning: {text}")
     if len(warnings) > MOST_WARNINGS:
         texts.append(f"{len(warnings) - MOST_WARNINGS} more warnings are in the report.")
     return texts

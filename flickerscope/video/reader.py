@@ -1,0 +1,196 @@
+"""Video files as sources of frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+
+import torch
+from av.video.frame import VideoFrame
+
+from flickerscope.errors import InputError
+from flickerscope.pixels import line_of, names_of, plane_tensor, rgb_fixed
+from flickerscope.probe import check_file
+from flickerscope.settings import Planes
+from flickerscope.source import Frame, Plane, VideoInfo
+from flickerscope.video.description import (
+    describe,
+    is_full,
+    picture_notes,
+    plane_size,
+    readable,
+    shape_of,
+)
+from flickerscope.video.stream import (
+    Replay,
+    Tally,
+    decoded,
+    opened,
+    promised_end,
+    survey_packets,
+    use_threads,
+)
+
+__all__ = ["VideoFile"]
+
+
+class VideoFile:
+    """A video file, decoded anew by each `frames`; the planes view the decoder's memory."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, planes: Planes = "y", threads: int | None = None
+    ) -> None:
+        self._path = os.fsdecode(path)
+        self._threads = threads
+        self._tally = Tally()
+        names = names_of(planes)
+        check_file(self._path)
+        # An error while frame threads are emptied can take the only picture with it.
+        picture = self._probe("AUTO") or self._probe("SLICE")
+        if picture is None:
+            raise InputError(
+                f"{self._path}: no frame can be decoded: {self._trouble}; is it complete?"
+            )
+        if len(names) > len(self._layout.taps):
+            raise InputError(
+                f"{self._path}: {picture.format.name} has no colour planes; use planes='y'"
+            )
+        self._planes = tuple(self._plane(name, picture) for name in names)
+
+    def _probe(self, kind: str) -> VideoFrame | None:
+        """Learn all about the file from its packets and its first picture, which is returned."""
+        with opened(self._path) as (container, stream):
+            use_threads(stream, kind, self._threads)
+            survey = survey_packets(container, stream)
+            picture = survey.first
+            if picture is None:
+                self._trouble = survey.trouble or "it holds no pictures"
+                return None
+            self._base = stream.time_base or Fraction(1)
+            self._last = None if picture.interlaced_frame else max(survey.ticks, default=None)
+            self._end = promised_end(container, stream)
+            self._shape = shape_of(picture)
+            self._target, self._layout = readable(picture, self._path)
+            self._full, guessed = is_full(picture, self._layout)
+            notes = (*picture_notes(picture, stream, self._target, self._layout, guessed),)
+            self._info = describe(
+                self._path, container, stream, survey, self._layout, self._full, notes
+            )
+            self._replay = Replay(stream, survey) if survey.packets else None
+        return picture
+
+    @property
+    def info(self) -> VideoInfo:
+        """Description, from the container and the first frame."""
+        return self._info
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Luma, then Cb and Cr where they were asked for."""
+        return self._planes
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in the order of their presentation; a damaged one is counted and left out."""
+        tally = self._tally = Tally()
+        time: Fraction | None = None
+        for picture in self._pictures(tally):
+            time = tally.end = self._time(picture.pts, time, tally)
+            tally.frames += 1
+            yield Frame(time, self._samples(picture), bool(picture.key_frame))
+        if not tally.frames:
+            why = tally.trouble or tally.cut or "it holds no pictures"
+            raise InputError(f"{self._path}: no frame can be decoded: {why}; is it complete?")
+        tally.finished = True
+
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong in the last reading, one sentence each."""
+        tally, promised = self._tally, self._info.promised_frames
+        found = []
+        if tally.failed:
+            total = max(promised or 0, tally.frames + tally.failed)
+            found.append(
+                f"{tally.failed} of {total} frames could not be decoded "
+                f"(first error: {tally.trouble})"
+            )
+        if tally.corrupt:
+            found.append(f"{tally.corrupt} of {tally.frames} decoded frames are marked as damaged")
+        if tally.cut:
+            found.append(f"reading ended early, after frame {tally.frames} ({tally.cut})")
+        if tally.finished and promised is not None and tally.frames < promised:
+            found.append(f"{tally.frames} frames decoded, the container promises {promised}")
+        rate = self._info.rate
+        if tally.finished and self._end and rate and tally.end + 5 / (2 * rate) < self._end:
+            end = float(tally.end + 1 / rate)
+            found.append(f"it ends at {end:.2f} s, the container promises {float(self._end):.2f} s")
+        if tally.unordered:
+            found.append(
+                f"the times of {tally.unordered} frames do not increase; "
+                "they were set one frame interval after the frame before"
+            )
+        return tuple(found)
+
+    def _pictures(self, tally: Tally) -> Iterator[VideoFrame]:
+        """All pictures, by frame threads.
+
+        An error while the threads are emptied loses all that they still hold, so that damage would
+        cost more frames the more cores there are: such a tail is decoded again without them.
+        """
+        replay, self._replay = self._replay, None
+        first_reading = (
+            decoded(self._path, "AUTO", self._threads, tally)
+            if replay is None
+            else replay.pictures(tally)
+        )
+        reached: int | None = None
+        for picture in first_reading:
+            reached = self._last if picture.pts is None else picture.pts
+            yield picture
+        if self._last is None or (reached is not None and reached >= self._last):
+            return
+        tally.failed = tally.corrupt = 0
+        for picture in decoded(self._path, "SLICE", self._threads, tally):
+            if reached is None or (picture.pts is not None and picture.pts > reached):
+                yield picture
+
+    def _plane(self, name: str, picture: VideoFrame) -> Plane:
+        """How the samples of one plane are to be read."""
+        layout = self._layout
+        bits, shift = (8, 8) if layout.rgb else (layout.bits, layout.shift)
+        scale, offset = line_of(name, bits=bits, shift=shift, full=self._full)
+        height, width = plane_size(picture, layout, name)
+        wide = layout.rgb or layout.bits > 8
+        dtype = torch.uint16 if wide else torch.uint8
+        return Plane(name=name, height=height, width=width, dtype=dtype, scale=scale, offset=offset)
+
+    def _samples(self, picture: VideoFrame) -> tuple[torch.Tensor, ...]:
+        """The planes of one picture, or `InputError` where its size or format has changed."""
+        if shape_of(picture) != self._shape:
+            was, now = ("{} {}x{}".format(*shape) for shape in (self._shape, shape_of(picture)))
+            raise InputError(
+                f"{self._path}: changes from {was} to {now} in mid-stream; cut it at the change"
+            )
+        if self._target:
+            picture = picture.reformat(format=self._target)
+        layout, planes = self._layout, picture.planes
+        if not layout.rgb:
+            return tuple(
+                plane_tensor(planes[tap[0]], tap, (plane.height, plane.width), layout)
+                for tap, plane in zip(layout.taps, self._planes, strict=False)
+            )
+        size = self._planes[0].height, self._planes[0].width
+        rgb = tuple(plane_tensor(planes[tap[0]], tap, size, layout) for tap in layout.taps)
+        white = (1 << layout.bits) - 1 if self._full else 255 << (layout.bits - 8)
+        return tuple(rgb_fixed(rgb, name=p.name, white=white) for p in self._planes)
+
+    def _time(self, ticks: int | None, previous: Fraction | None, tally: Tally) -> Fraction:
+        """Seconds of a frame; one interval after the previous one where the file does not say."""
+        rate = self._info.rate
+        following = Fraction(0) if previous is None else previous + (1 / rate if rate else 1)
+        if ticks is None or rate is None:
+            return following
+        time = ticks * self._base
+        if previous is None or time > previous:
+            return time
+        tally.unordered += 1
+        return following

@@ -1,0 +1,232 @@
+"""Packets and pictures of a file as FFmpeg gives them, with a tally of what went wrong."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from flickerscope.errors import InputError
+from flickerscope.probe import is_shown
+
+__all__ = [
+    "Replay",
+    "Survey",
+    "Tally",
+    "decoded",
+    "opened",
+    "promised_end",
+    "reason",
+    "survey_packets",
+    "use_threads",
+    "video_streams",
+]
+
+_MOST_PIXELS = 1 << 28
+_MOST_KEPT = 1 << 24  # bytes of packets
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one pass over the packets of a stream finds."""
+
+    ticks: list[int] = field(default_factory=list)
+    shown: int = 0
+    """Packets that hold a picture to be shown."""
+    discarded: int = 0
+    """Packets that an edit list hides."""
+    first: VideoFrame | None = None
+    packets: deque[av.Packet[VideoStream]] = field(default_factory=deque)
+    """All of them, where they are few bytes and the pass met no trouble; see `Replay`."""
+    ready: deque[VideoFrame] = field(default_factory=deque)
+    """Pictures that the packets before ``packets`` gave."""
+    trouble: str | None = None
+    """The first error."""
+    kept: int = 0
+    """Bytes of ``packets``."""
+    whole: bool = False
+    """The pass came to the end of the file."""
+
+    def take(self, decoder: VideoCodecContext, packet: av.Packet[VideoStream] | None) -> None:
+        """Decode up to the first picture, and keep what follows for `Replay`."""
+        if self.first is None:
+            try:
+                self.ready.extend(decoder.decode(packet))
+            except av.FFmpegError as error:
+                self.trouble = self.trouble or reason(error)
+            self.first = self.ready[0] if self.ready else None
+        elif packet is not None and self.kept <= _MOST_KEPT:
+            self.kept += packet.size
+            self.packets.append(packet)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened in one reading."""
+
+    frames: int = 0
+    failed: int = 0
+    corrupt: int = 0
+    unordered: int = 0
+    trouble: str | None = None
+    cut: str | None = None
+    """Why the container could not be read to its end."""
+    end: Fraction = Fraction(0)
+    """Time of the last frame."""
+    finished: bool = False
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its first video stream, closed at the end."""
+    # With "file:" a colon in a name is no protocol, and no playlist can reach for the network.
+    limits = {"protocol_whitelist": "file"}
+    try:
+        container = av.open(
+            f"file:{path}", "r", container_options=limits, metadata_errors="replace"
+        )
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"{path}: not a video that FFmpeg can open: {reason(error)}") from error
+    with container:
+        yield container, _stream(path, container)
+
+
+def _stream(path: str, container: InputContainer) -> VideoStream:
+    """The first video stream that is not cover art."""
+    streams = video_streams(container)
+    if not streams:
+        kind = "nothing but cover art" if container.streams.video else "no video stream"
+        raise InputError(f"{path}: holds {kind}; give a file with video")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise InputError(f"{path}: FFmpeg has no decoder for its video; convert it first")
+    _check_pixels(path, stream.codec_context.width, stream.codec_context.height)
+    return stream
+
+
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """The video streams, cover art left out."""
+    art = av.stream.Disposition.attached_pic
+    return [s for s in container.streams.video if not s.disposition & art]
+
+
+def _check_pixels(path: str, width: int, height: int) -> None:
+    """Refuse sizes that no memory holds."""
+    if width * height > _MOST_PIXELS:
+        raise InputError(f"{path}: {width}x{height} is over the limit of 2^28 pixels a frame")
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, without number and file name."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def survey_packets(container: InputContainer, stream: VideoStream) -> Survey:
+    """Read all packets, decode the first frame."""
+    survey = Survey()
+    codec = stream.codec.name
+    try:
+        for packet in container.demux(stream):
+            if packet.size and packet.is_discard:
+                survey.discarded += 1
+            elif packet.size and is_shown(memoryview(packet), codec):
+                survey.shown += 1
+                if packet.pts is not None:
+                    survey.ticks.append(packet.pts)
+            survey.take(stream.codec_context, packet)
+        survey.whole = True
+    except av.FFmpegError as error:
+        survey.trouble = survey.trouble or reason(error)
+        survey.take(stream.codec_context, None)
+    if survey.kept > _MOST_KEPT or survey.trouble is not None:
+        survey.packets.clear()
+        survey.ready.clear()
+    return survey
+
+
+def use_threads(stream: VideoStream, kind: str, threads: int | None) -> None:
+    """Set the decoder's threads, before its first packet."""
+    stream.codec_context.thread_type = kind
+    stream.codec_context.thread_count = threads or 0
+
+
+def decoded(path: str, kind: str, threads: int | None, tally: Tally) -> Iterator[VideoFrame]:
+    """All pictures that can be decoded; errors are counted and passed over."""
+    with opened(path) as (container, stream):
+        use_threads(stream, kind, threads)
+        yield from _pictures(stream.codec_context, _packets(container, stream, tally), tally)
+
+
+class Replay:
+    """The pictures of a file whose packets the survey has kept, decoded by the survey's decoder.
+
+    For a short clip, opening it again would cost as much as decoding several frames.
+    """
+
+    def __init__(self, stream: VideoStream, survey: Survey) -> None:
+        self._decoder = stream.codec_context
+        self._packets, self._ready = survey.packets, survey.ready
+
+    def pictures(self, tally: Tally) -> Iterator[VideoFrame]:
+        """All pictures, once; errors are counted and passed over."""
+        while self._ready:
+            picture = self._ready.popleft()
+            tally.corrupt += picture.is_corrupt
+            yield picture
+        yield from _pictures(self._decoder, _emptied(self._packets), tally)
+
+
+def _emptied(packets: deque[av.Packet[VideoStream]]) -> Iterator[av.Packet[VideoStream]]:
+    """From the left, each let go of at once."""
+    while packets:
+        yield packets.popleft()
+
+
+def _pictures(
+    decoder: VideoCodecContext, packets: Iterable[av.Packet[VideoStream] | None], tally: Tally
+) -> Iterator[VideoFrame]:
+    for packet in packets:
+        try:
+            pictures = decoder.decode(packet)
+        except av.FFmpegError as error:
+            tally.failed += 1
+            tally.trouble = tally.trouble or reason(error)
+            continue
+        for picture in pictures:
+            tally.corrupt += picture.is_corrupt
+            yield picture
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream, tally: Tally
+) -> Iterator[av.Packet[VideoStream] | None]:
+    """The packets of the stream, the last one empties the decoder."""
+    try:
+        yield from container.demux(stream)
+        return
+    except av.FFmpegError as error:
+        tally.cut = reason(error)
+    yield None
+
+
+def promised_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds at which Matroska says that its video ends.
+
+    It names no number of frames, and FFmpeg reads a damaged or cut file as one that just ends.
+    """
+    if "matroska" not in container.format.name:
+        return None
+    if m := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        return int(m[1]) * 3600 + int(m[2]) * 60 + Fraction(m[3])
+    if len(container.streams) == 1 and container.duration:
+        return Fraction(container.duration, 1_000_000)
+    return None
