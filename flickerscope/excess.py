@@ -170,7 +170,8 @@ def find_lines(
             continue
         if power[k] < LINE_PROMINENCE * _floor(power, int(k)):
             continue
-        frequency = _centre(power[near], frequencies[near], int(k) == len(power) - 1)
+        over = np.clip(power[near] - _floor(power, int(k)), 0, None)
+        frequency = _centre(over, frequencies[near], int(k) == len(power) - 1)
         theirs = None if ref is None else _amplitude(ref, frequency)
         ours = _amplitude(pred, frequency)
         if theirs is not None and ours**2 < 2 * theirs**2:

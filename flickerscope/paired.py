@@ -239,6 +239,8 @@ class _TileProducts:
         weights = self.transform.weights
         p, r, joint = ((weights @ s.sum(0) / self.cells).tolist() for s in (s_pp, s_rr, cross.real))
         for i, band in enumerate(self.transform.bands):
+            if band.empty:
+                continue
             kept = None if explained is None else min(max(float(explained[i]), 0.0), p[i])
             yield _band(band.name, band.epsilon, p[i], r[i], joint[i], kept)
 

@@ -211,7 +211,7 @@ def test_a_folder_without_permission_is_an_output_error(tmp_path):
         make_folder(folder)
 
 
-# --- Looking before ---------------------------------------------------------------------------------
+# --- Looking before ------------------------------------------------------------------------------
 
 
 def test_what_can_be_written_passes_the_check_which_touches_nothing(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from flickerscope.comparison import Comparison
 from flickerscope.measurement import Clip, Measurement, Rung, key
 from flickerscope.paired import PairedReading
 from flickerscope.rungs import headline_band
-from flickerscope.settings import Settings
+from flickerscope.settings import BAND_PRESETS, MIN_SPECTRUM_FRAMES, Settings
 from flickerscope.spectrum import Transform
 
 __all__ = ["FORMAT", "analysis_document", "citation", "comparison_document", "schema", "to_json"]
@@ -39,7 +39,12 @@ def schema() -> dict[str, Any]:
 
 def citation(settings: Settings, segment: int, band: str, scale: str, rate: str) -> str:
     """One line that says how a number was made, to stand beside it in a paper."""
-    bands = settings.bands if settings.bands in ("cycles", "hz") else "custom"
+    if segment < MIN_SPECTRUM_FRAMES:
+        return (
+            f"flickerscope {__version__}, second difference in segments of {segment} frames "
+            f"at {scale} scale, {rate}"
+        )
+    bands = settings.bands if settings.bands in BAND_PRESETS else "custom"
     shape = {"hann": "Hann", "boxcar": "boxcar"}[settings.window]
     return (
         f"flickerscope {__version__}, {shape} window of {segment} frames, {bands} bands, "

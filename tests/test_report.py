@@ -1,0 +1,602 @@
+"""What a report holds: strict JSON of the shipped schema, numbers that agree, and the table."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import reference
+from reference import as_flat_video, textured
+
+import flickerscope
+from flickerscope import Measurement, Settings, analyze, compare
+from flickerscope.report import document, table
+
+BLOCK_ROWS = 64
+ROWS, COLUMNS = 48, 72
+
+
+def footage(frames=40, rows=ROWS, columns=COLUMNS, seed=0, sigma=3.0):
+    """uint8 noise on a slow drift."""
+    rng = np.random.default_rng(seed)
+    x = 128 + np.cumsum(rng.normal(0, 1, (frames, rows, columns)), axis=0)
+    return (x + rng.normal(0, sigma, x.shape)).round().clip(0, 255).astype(np.uint8)
+
+
+def colour(frames=40, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(60, 190, (frames, 3, ROWS, COLUMNS), dtype=np.uint8)
+
+
+def alternation(frames, size=1.0):
+    return 128 + size * (-1.0) ** np.arange(frames)
+
+
+def still(frames=40):
+    return textured(np.full(frames, 128.0), ROWS, COLUMNS)
+
+
+def flat(value, frames=40):
+    return np.full((frames, 24, 32), value, np.uint8)
+
+
+def two_shots():
+    """Two scenes, the second one too short for a segment of 32."""
+    rng = np.random.default_rng(5)
+    first, second = (rng.integers(0, 256, (ROWS, COLUMNS), dtype=np.uint8) for _ in range(2))
+    return np.concatenate([np.repeat(first[None], 40, 0), np.repeat(second[None], 20, 0)])
+
+
+def strict(text: str) -> Any:
+    """Parse JSON; NaN, Infinity and a name given twice are errors."""
+
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    def unique(pairs):
+        names = [name for name, _ in pairs]
+        assert len(set(names)) == len(names)
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+
+
+VALIDATOR = jsonschema.Draft202012Validator(document.schema())
+
+
+def plain(result) -> Any:
+    """The report of a result, through its text, valid against the schema."""
+    if isinstance(result, Measurement):
+        result = [result]
+    if isinstance(result, list):
+        made = document.analysis_document(result, "cpu")
+    else:
+        made = document.comparison_document(result)
+    report = strict(document.to_json(made))
+    VALIDATOR.validate(report)
+    return report
+
+
+def row_of(report, plane, scale, band):
+    (found,) = [
+        row
+        for row in report["results"]
+        if (row["plane"], row["scale"], row["band"]) == (plane, scale, band)
+    ]
+    return found
+
+
+def cells_of(scale, rows=ROWS, columns=COLUMNS):
+    """Cells of a luma plane, by the definition of the scales."""
+    high = min(BLOCK_ROWS, rows)
+    return {
+        "pixel": rows * columns,
+        "block": high * min(columns, round(high * columns / rows)),
+        "global": 1,
+    }[scale]
+
+
+COMPARISONS = {
+    "ordinary": lambda: compare(footage(49, seed=1, sigma=5), footage(81, seed=2), fps=24),
+    "identical": lambda: compare(footage(), footage(), fps=24),
+    "flat": lambda: compare(flat(128), flat(90), fps=24),
+    "all black": lambda: compare(flat(0), flat(0), fps=24),
+    "all white": lambda: compare(flat(255), flat(0)),
+    "three frames": lambda: compare(footage(3, seed=1), footage(3, seed=2)),
+    "five frames": lambda: compare(footage(5, seed=1), footage(40, seed=2), fps=24),
+    "short": lambda: compare(footage(9, seed=1), footage(9, seed=2), fps=24),
+    "still reference": lambda: compare(textured(alternation(40), ROWS, COLUMNS), still(), fps=24),
+    "still prediction": lambda: compare(still(), textured(alternation(40, 9), ROWS, COLUMNS)),
+    "no rate": lambda: compare(footage(seed=1), footage(seed=2)),
+    "colour": lambda: compare(colour(seed=1), colour(seed=2), fps=30, planes="yuv"),
+    "one pixel": lambda: compare(footage(40, 1, 1, seed=1), footage(40, 1, 1, seed=2), fps=24),
+    "own bands": lambda: compare(
+        footage(seed=1), footage(seed=2), fps=24, bands="slow:1-3Hz, quick:3-30Hz"
+    ),
+    "one scale": lambda: compare(footage(seed=1), footage(seed=2), scales=("global",)),
+    "shots": lambda: compare(two_shots(), footage(60), fps=24),
+    "boxcar": lambda: compare(footage(seed=1), footage(seed=2), window="boxcar", segment=16),
+    "several clips": lambda: compare(
+        analyze(footage(50, seed=1), fps=24) + analyze(footage(40, seed=3), fps=30),
+        analyze(footage(seed=2), fps=24),
+    ),
+    "not paired": lambda: compare(footage(seed=1), footage(seed=2), paired=False),
+    "many segments": lambda: compare(footage(120, seed=1), footage(120, seed=1, sigma=4), fps=24),
+}
+
+ANALYSES = {
+    "ordinary": lambda: analyze(footage(81, seed=2), fps=24),
+    "flat": lambda: analyze(flat(128), fps=24),
+    "all black": lambda: analyze(flat(0), fps=24),
+    "three frames": lambda: analyze(footage(3)),
+    "still": lambda: analyze(still(), fps=24),
+    "no rate": lambda: analyze(footage()),
+    "colour": lambda: analyze(colour(), fps=30, planes="yuv"),
+    "shots": lambda: analyze(two_shots(), fps=24),
+    "one pixel": lambda: analyze(footage(40, 1, 1)),
+    "ladder": lambda: analyze(footage(50), fps=24, ladder=True),
+    "several videos": lambda: [analyze(footage(40, seed=s), fps=24) for s in range(3)],
+    "a tone": lambda: analyze(as_flat_video(alternation(64, 5)), fps=24),
+}
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", COMPARISONS)
+def test_every_comparison_is_strict_json_of_the_schema(case):
+    report = plain(COMPARISONS[case]())
+    assert (report["format"], report["kind"]) == (1, "comparison")
+    assert report["version"] == flickerscope.__version__
+
+
+@pytest.mark.parametrize("case", ANALYSES)
+def test_every_analysis_is_strict_json_of_the_schema(case):
+    report = plain(ANALYSES[case]())
+    assert (report["format"], report["kind"]) == (1, "analysis")
+    assert len(report["videos"]) == (3 if case == "several videos" else 1)
+
+
+def test_the_schema_is_itself_a_schema_that_describes_both_kinds():
+    schema = document.schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def every_object(report, path=()):
+    """Path of every object in a report whose names are fixed, one of a kind."""
+    free = {"spectra", "counts", "power"}  # by plane, scale and band
+    if isinstance(report, dict):
+        if not (path and path[-1] in free) and not (len(path) > 1 and path[-2] in free):
+            yield path
+        for name, value in report.items():
+            yield from every_object(value, (*path, name))
+    elif isinstance(report, list) and report and isinstance(report[0], dict):
+        yield from every_object(report[0], (*path, 0))
+
+
+def at(report, path):
+    for step in path:
+        report = report[step]
+    return report
+
+
+def reports_with_everything():
+    comparison = plain(
+        compare(
+            textured(alternation(120, 4), ROWS, COLUMNS) + footage(120, seed=3) / 2550,
+            footage(120, seed=2),
+            fps=24,
+            paired=True,
+        )
+    )
+    assert comparison["lines"] and comparison["paired"]["bands"]
+    analysis = plain(analyze(as_flat_video(alternation(64, 5)), fps=24))
+    assert analysis["videos"][0]["lines"]
+    return comparison, analysis
+
+
+def test_the_schema_rejects_a_missing_and_an_unknown_name_in_every_object():
+    for report in reports_with_everything():
+        paths = list(every_object(report))
+        assert len(paths) > 10
+        for path in paths:
+            more = copy.deepcopy(report)
+            at(more, path)["surprise"] = 1
+            assert not VALIDATOR.is_valid(more), f"{path} takes an unknown name"
+            for name in at(report, path):
+                less = copy.deepcopy(report)
+                del at(less, path)[name]
+                assert not VALIDATOR.is_valid(less), f"{path} does without {name}"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("headline", "value"), "3"),
+        (("headline", "value"), None),
+        (("headline", "unit"), "decibel"),
+        (("format",), 2),
+        (("kind",), "measurement"),
+        (("verdict", "text"), "flickers"),
+        (("results",), []),
+        (("results", 0, "pred_power"), -1),
+        (("results", 0, "plane"), "u"),
+        (("histograms", "counts", "y/block", "HF", "pred", 0), 1.5),
+        (("histograms", "counts", "y/block", "HF", "pred"), [1, 2, 3]),
+        (("settings", "window"), "hamming"),
+        (("inputs",), []),
+    ],
+)
+def test_the_schema_rejects_values_that_cannot_be(path, value):
+    report = plain(compare(footage(seed=1), footage(seed=2), fps=24))
+    at(report, path[:-1])[path[-1]] = value
+    assert not VALIDATOR.is_valid(report)
+
+
+def test_what_is_not_a_number_never_becomes_json():
+    for value in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            document.to_json({"value": value})
+
+
+def test_names_in_any_script_are_kept_as_they_are():
+    assert "瞬き 😀" in document.to_json({"path": "瞬き 😀"})
+
+
+# --- Numbers that agree ---------------------------------------------------------------------------
+
+SPECTRAL = [
+    *(
+        "ordinary",
+        "identical",
+        "still reference",
+        "no rate",
+        "colour",
+        "own bands",
+        "several clips",
+    ),
+    *("boxcar", "short", "shots", "one pixel"),
+]
+
+
+@pytest.mark.parametrize("case", SPECTRAL)
+def test_the_excess_follows_from_the_powers_and_the_rounding_floor(case):
+    report = plain(COMPARISONS[case]())
+    bands = {band["name"]: band for band in report["bands"]}
+    assert {row["band"] for row in report["results"]} == set(bands)
+    for band in bands.values():
+        floor = reference.rounding_floor(band["low"], band["high"])
+        assert band["epsilon"] == pytest.approx(floor, rel=1e-12)
+    for row in report["results"]:
+        eps = bands[row["band"]]["epsilon"]
+        expected = 10 * math.log10((row["pred_power"] + eps) / (row["ref_power"] + eps))
+        assert row["excess_db"] == pytest.approx(expected, abs=1e-9)
+        assert row["difference"] == row["pred_power"] - row["ref_power"]
+        assert row["pred_rms"] == pytest.approx(math.sqrt(row["pred_power"]), rel=1e-12)
+        assert row["ref_rms"] == pytest.approx(math.sqrt(row["ref_power"]), rel=1e-12)
+
+
+def test_the_excess_of_three_frames_follows_from_the_floor_of_a_second_difference():
+    report = plain(COMPARISONS["three frames"]())
+    (band,) = report["bands"]
+    assert band["epsilon"] == pytest.approx(0.375 * reference.ROUNDING, rel=1e-12)
+    assert report["spectra"] == {}
+    assert not report["segment"]["is_spectrum"]
+    x = footage(3, seed=1).astype(float)
+    y = (x[0] - 2 * x[1] + x[2]) / 4
+    row = row_of(report, "y", "pixel", band["name"])
+    assert row["pred_power"] == pytest.approx((y**2).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("case", SPECTRAL)
+def test_the_spectrum_summed_over_a_band_is_the_power_of_the_band(case):
+    report = plain(COMPARISONS[case]())
+    frames = report["segment"]["frames"]
+    assert report["spectra"]
+    for name, spectrum in report["spectra"].items():
+        plane, scale = name.split("/")
+        assert spectrum["frequency"] == pytest.approx(
+            [k / frames for k in range(1, frames // 2 + 1)], rel=1e-12
+        )
+        for band in report["bands"]:
+            weights = reference.band_weights(band["low"], band["high"], frames)
+            row = row_of(report, plane, scale, band["name"])
+            for role in ("pred", "ref"):
+                power = row[f"{role}_power"]
+                assert weights @ spectrum[role] == pytest.approx(power, rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("case", ["ordinary", "no rate", "colour", "shots", "a tone"])
+def test_the_spectrum_of_a_lone_video_sums_to_its_bands_and_its_headline(case):
+    (video,) = plain(ANALYSES[case]())["videos"]
+    frames = video["segment"]["frames"]
+    for name, spectrum in video["spectra"].items():
+        plane, scale = name.split("/")
+        for band in video["bands"]:
+            weights = reference.band_weights(band["low"], band["high"], frames)
+            row = row_of(video, plane, scale, band["name"])
+            assert weights @ spectrum["video"] == pytest.approx(row["power"], rel=1e-9, abs=1e-15)
+            assert row["rms"] == pytest.approx(math.sqrt(row["power"]), rel=1e-12)
+    headline = video["headline"]
+    row = row_of(video, "y", "block", "HF")
+    assert (headline["plane"], headline["scale"], headline["band"]) == ("y", "block", "HF")
+    assert (headline["value"], headline["power"]) == (row["rms"], row["power"])
+    assert headline["unit"] == "rms code values"
+
+
+def test_the_spectrum_is_that_of_the_definition():
+    """Two segments of 32 from 40 frames, computed without the package."""
+    x = footage(40, seed=4)
+    (video,) = plain(analyze(x, fps=24))["videos"]
+    starts = video["series"]["start"]
+    assert starts == [0, 8]
+    segments = [x[s : s + 32].astype(np.float64) for s in starts]
+    pixels = np.mean([reference.power(s)[1:].mean(axis=(1, 2)) for s in segments], axis=0)
+    assert video["spectra"]["y/pixel"]["video"] == pytest.approx(pixels.tolist(), rel=1e-4)
+    whole = [reference.power(s.mean(axis=(1, 2)))[1:] for s in segments]
+    expected = np.mean(whole, axis=0).tolist()
+    assert video["spectra"]["y/global"]["video"] == pytest.approx(expected, rel=1e-3)
+    hertz = [24 * f for f in video["spectra"]["y/pixel"]["frequency"]]
+    assert video["spectra"]["y/pixel"]["frequency_hz"] == pytest.approx(hertz)
+
+
+@pytest.mark.parametrize("case", ["ordinary", "identical", "flat", "three frames", "one pixel"])
+def test_histograms_count_every_sample_once(case):
+    report = plain(COMPARISONS[case]())
+    rows, columns = (report["inputs"][0][side] for side in ("height", "width"))
+    for name, bands in report["histograms"]["counts"].items():
+        cells = cells_of(name.split("/")[1], rows, columns)
+        assert list(bands) == [band["name"] for band in report["bands"]]
+        for counts in bands.values():
+            for role, bins in counts.items():
+                assert sum(bins) == cells * report["segment"][role]["segments"]
+
+
+def test_histograms_of_several_clips_add():
+    report = plain(COMPARISONS["several clips"]())
+    # 50 and 40 frames hold ceil(18/16) + 1 = 3 and ceil(8/16) + 1 = 2 segments of 32.
+    assert report["segment"]["pred"]["segments"] == 5
+    for name, bands in report["histograms"]["counts"].items():
+        for counts in bands.values():
+            assert sum(counts["pred"]) == 5 * cells_of(name.split("/")[1])
+    assert [entry["role"] for entry in report["inputs"]] == ["pred", "pred", "ref"]
+    assert [len(s["start"]) for s in report["series"]["pred"]] == [3, 2]
+    assert len(report["maps"]["pred"]) == 2
+
+
+def test_a_known_amplitude_lies_in_the_bin_that_holds_it():
+    """+-3 alternation of every pixel: power 9 in HF, amplitude sqrt(18)."""
+    (video,) = plain(analyze(textured(alternation(40, 3), ROWS, COLUMNS), fps=24))["videos"]
+    histograms = video["histograms"]
+    edges, counts = histograms["edges_power"], histograms["counts"]["y/pixel"]["HF"]["video"]
+    assert histograms["edges_amplitude"] == pytest.approx(np.sqrt(2 * np.array(edges)).tolist())
+    assert len(counts) == len(edges) + 1
+    # A Hann window leaves a little of an alternation below the last but one bin; all in one bin.
+    (filled,) = np.flatnonzero(counts)
+    assert edges[filled - 1] <= 9.0 + 1e-3
+    assert edges[filled] >= 9.0 - 1e-3
+    assert counts[filled] == 2 * ROWS * COLUMNS
+
+
+def test_still_cells_lie_below_the_lowest_edge():
+    (video,) = plain(analyze(still(), fps=24))["videos"]
+    for name, bands in video["histograms"]["counts"].items():
+        for counts in bands.values():
+            assert counts["video"][0] == 2 * cells_of(name.split("/")[1])
+            assert not any(counts["video"][1:])
+
+
+@pytest.mark.parametrize("case", ["ordinary", "colour", "shots", "three frames"])
+def test_the_series_averaged_over_its_segments_is_the_power_of_the_band(case):
+    report = plain(COMPARISONS[case]())
+    for role in ("pred", "ref"):
+        (series,) = report["series"][role]
+        count = report["segment"][role]["segments"]
+        assert len(series["start"]) == len(series["time"]) == len(series["shot"]) == count
+        for name, bands in series["power"].items():
+            plane, scale = name.split("/")
+            for band, values in bands.items():
+                assert len(values) == count
+                row = row_of(report, plane, scale, band)
+                assert np.mean(values) == pytest.approx(row[f"{role}_power"], rel=1e-5, abs=1e-12)
+
+
+def test_the_map_averages_to_the_headline_and_lies_where_the_flicker_is():
+    codes = np.full((40, ROWS, COLUMNS), 128.0)
+    codes[:, 10:20, 30:60] += 4 * (-1.0) ** np.arange(40)[:, None, None]
+    (video,) = plain(analyze(codes.astype(np.uint8), fps=24))["videos"]
+    grid = np.array(video["map"])
+    assert grid.shape == (ROWS, COLUMNS)  # fewer rows than 64: a block is a pixel
+    assert grid.mean() == pytest.approx(video["headline"]["power"], rel=1e-4)
+    inside = np.zeros((ROWS, COLUMNS), bool)
+    inside[10:20, 30:60] = True
+    assert grid[inside] == pytest.approx(16, rel=1e-3)
+    assert not grid[~inside].any()
+
+
+def test_starts_times_and_shots_are_those_of_the_definition():
+    report = plain(COMPARISONS["shots"]())
+    (pred,) = report["series"]["pred"]
+    assert pred["start"] == [0, 8]
+    assert pred["time"] == pytest.approx([0, 8 / 24])
+    assert pred["shot"] == [0, 0]
+    assert report["inputs"][0]["shots"] == [[0, 40], [40, 60]]
+    counts = report["segment"]["pred"]
+    assert (counts["skipped_shots"], counts["skipped_frames"]) == (1, 20)
+
+
+def test_the_numbers_of_the_report_are_those_of_the_comparison():
+    result = compare(footage(49, seed=1, sigma=5), footage(81, seed=2), fps=24)
+    report = plain(result)
+    assert report["headline"]["value"] == report["headline"]["excess_db"] == result.excess_db
+    assert report["headline"]["unit"] == "dB"
+    assert report["verdict"] == {"text": result.verdict, "basis": result.basis}
+    assert report["floor_db"] == result.floor_db
+    assert report["share"] == {"pred": result.pred_share, "ref": result.ref_share}
+    assert report["segment"]["frames"] == result.segment
+    assert report["device"] == result.device == "cpu"
+    assert Settings.from_dict(report["settings"]) == result.settings
+    assert report["warnings"] == list(result.warnings)
+    assert report["notes"] == list(result.notes)
+    assert len(report["results"]) == len(result.table)
+    for row, ours in zip(report["results"], result.table, strict=True):
+        for name in row:
+            assert row[name] == getattr(ours, name)
+    headline = {name: report["headline"][name] for name in report["results"][0]}
+    assert headline in report["results"]
+    change = result.picture
+    assert report["picture"]["sharpness_db"] == change.sharpness_db
+    assert report["picture"]["contrast_db"] == change.contrast_db
+    assert report["picture"]["brightness"] == change.brightness
+    less = result.excess_db - change.sharpness_db
+    assert report["picture"]["excess_minus_sharpness_db"] == pytest.approx(less)
+    for name, spectrum in report["spectra"].items():
+        assert spectrum["pred"] == result.pred_rung.spectra[name].mean_power.tolist()
+        assert spectrum["ref"] == result.ref_rung.spectra[name].mean_power.tolist()
+
+
+def test_the_paired_part_holds_what_was_read():
+    result = compare(footage(120, seed=1), footage(120, seed=1, sigma=4), fps=24)
+    report = plain(result)["paired"]
+    assert (report["lag"], report["segments"]) == (0, result.paired.segments)
+    assert [band["band"] for band in report["bands"]] == [b.band for b in result.paired.bands]
+    for band, ours in zip(report["bands"], result.paired.bands, strict=True):
+        for name in band:
+            assert band[name] == getattr(ours, name)
+    assert report["error"] == result.paired.error.tolist()
+    assert len(report["frequencies"]) == len(report["error"]) == 16
+    assert plain(COMPARISONS["not paired"]())["paired_reason"] == "switched off"
+
+
+def test_lines_give_frequency_amplitude_and_share():
+    t = np.arange(64)
+    tone = as_flat_video(128 + 5 * np.sin(2 * np.pi * 0.25 * t + 1))
+    report = plain(compare(tone, as_flat_video(np.full(64, 128.0)), fps=24))
+    assert {line["scale"] for line in report["lines"]} == {"pixel", "block", "global"}
+    for line in report["lines"]:
+        assert line["frequency"] == pytest.approx(0.25, abs=1e-3)
+        assert line["frequency_hz"] == pytest.approx(6, abs=0.03)
+        assert line["amplitude"] == pytest.approx(5, rel=1e-3)
+        assert line["ref_amplitude"] == 0
+        assert line["share"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("fps", [24, None])
+def test_hertz_are_cycles_a_frame_times_the_rate_or_not_known(fps):
+    report = plain(compare(footage(seed=1), footage(seed=2), fps=fps))
+    for band in report["bands"]:
+        for end in ("low", "high"):
+            hertz = band[f"{end}_hz"]
+            assert hertz == (None if fps is None else pytest.approx(24 * band[end]))
+    for spectrum in report["spectra"].values():
+        assert (spectrum["frequency_hz"] is None) == (fps is None)
+    times = report["series"]["pred"][0]["time"]
+    assert times == pytest.approx([0, 8 if fps is None else 8 / 24])
+
+
+def test_a_report_names_version_window_bands_and_rates_in_one_line():
+    one = plain(compare(footage(seed=1), footage(seed=2), fps=24))["citation"]
+    assert one == (
+        f"flickerscope {flickerscope.__version__}, Hann window of 32 frames, cycles bands, "
+        "HF at block scale, 24 frames/s"
+    )
+    options = {"window": "boxcar", "segment": 16, "bands": "quick:0.3-0.5", "scales": ("global",)}
+    other = plain(compare(footage(seed=1), footage(seed=2), **options))["citation"]
+    assert other == (
+        f"flickerscope {flickerscope.__version__}, boxcar window of 16 frames, custom bands, "
+        "quick at global scale, unknown rate"
+    )
+    two = plain(
+        compare(
+            analyze(footage(seed=1), fps=24),
+            analyze(footage(seed=2), fps=24000 / 1001),
+            axis="frame",
+        )
+    )
+    assert two["citation"].endswith("24 frames/s and 23.976 frames/s")
+
+
+def test_bands_without_frequencies_are_left_out_of_the_report():
+    """LF starts at 1.5/N: none is left at N = 12 or less."""
+    report = plain(COMPARISONS["short"]())
+    names = {band["name"] for band in report["bands"]}
+    assert names == {"MF", "HF", "NYQ"}
+    assert {row["band"] for row in report["results"]} == names
+    assert all(set(bands) == names for bands in report["histograms"]["counts"].values())
+    assert report["headline"]["band"] == "NYQ"
+
+
+# --- The table ------------------------------------------------------------------------------------
+
+
+def read_csv(text):
+    """Rows of a table; every row has as many cells as the header."""
+    reader = csv.DictReader(io.StringIO(text), restkey="too many", strict=True)
+    rows = list(reader)
+    assert all("too many" not in row and None not in row.values() for row in rows)
+    return rows
+
+
+@pytest.mark.parametrize(
+    "case", ["ordinary", "colour", "three frames", "short", "one scale", "own bands", "no rate"]
+)
+def test_the_table_agrees_with_the_report_row_by_row(case):
+    result = COMPARISONS[case]()
+    report, rows = plain(result), read_csv(table.comparison_csv(result))
+    keys = [(row["plane"], row["scale"], row["band"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    planes = ("y", "cb", "cr") if case == "colour" else ("y",)
+    scales = ("global",) if case == "one scale" else ("pixel", "block", "global")
+    assert keys == [(p, s, b["name"]) for p in planes for s in scales for b in report["bands"]]
+    bands = {band["name"]: band for band in report["bands"]}
+    for row, ours in zip(rows, report["results"], strict=True):
+        assert (row["pred"], row["ref"]) == ("array", "array")
+        assert row["verdict"] == report["verdict"]["text"]
+        assert int(row["segment_frames"]) == report["segment"]["frames"]
+        for end in ("low", "high"):
+            assert float(row[end]) == bands[row["band"]][end]
+        assert row["reliable"] == str(ours["reliable"]).lower()
+        for name in ("pred_power", "ref_power", "difference", "pred_rms", "ref_rms", "excess_db"):
+            assert float(row[name]) == ours[name]
+        for name in ("wasserstein_db", "shift_db"):
+            assert (float(row[name]) if row[name] else None) == ours[name]
+    (headline,) = [row for row in rows if row["headline"] == "true"]
+    assert float(headline["excess_db"]) == report["headline"]["value"]
+    assert headline["band"] == report["headline"]["band"]
+
+
+def test_the_table_of_several_videos_has_a_row_for_each_plane_scale_and_band_of_each():
+    results = [analyze(footage(40, seed=s), fps=24) for s in range(3)]
+    report, rows = plain(results), read_csv(table.analysis_csv(results))
+    expected = [row for video in report["videos"] for row in video["results"]]
+    assert len(rows) == 3 * 3 * 4
+    for row, ours in zip(rows, expected, strict=True):
+        assert (row["plane"], row["scale"], row["band"]) == (
+            ours["plane"],
+            ours["scale"],
+            ours["band"],
+        )
+        assert (float(row["power"]), float(row["rms"])) == (ours["power"], ours["rms"])
+        assert row["video"] == "array"
+    headlines = [float(row["rms"]) for row in rows if row["headline"] == "true"]
+    assert headlines == [video["headline"]["value"] for video in report["videos"]]
+
+
+def test_the_table_of_several_clips_names_them_all():
+    result = COMPARISONS["several clips"]()
+    assert {row["pred"] for row in read_csv(table.comparison_csv(result))} == {"array + array"}
+
+
+def test_band_names_with_quotes_survive_the_table():
+    options = {"bands": 'say "quick" ; now:0.25-0.5'}
+    result = compare(footage(seed=1), footage(seed=2), **options)
+    assert {r["band"] for r in read_csv(table.comparison_csv(result))} == {'say "quick" ; now'}
+    assert plain(result)["headline"]["band"] == 'say "quick" ; now'
