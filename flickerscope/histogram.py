@@ -50,7 +50,9 @@ def count_keys(power: torch.Tensor) -> torch.Tensor:
     comparison. Counts are int64, since float32 counts stop growing at 2^24.
     """
     keys = power.to(torch.float32).contiguous().view(torch.int32) >> 21
-    return torch.stack([torch.bincount(row, minlength=KEYS) for row in keys])
+    rows = len(keys)
+    keys += KEYS * torch.arange(rows, dtype=torch.int32, device=keys.device)[:, None]
+    return torch.bincount(keys.view(-1), minlength=KEYS * rows).view(rows, KEYS)
 
 
 def fold(keys: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import fmean
 from typing import IO, Final
 
 import numpy as np
@@ -16,11 +18,11 @@ from flickerscope.align import Clock, take
 from flickerscope.errors import DeviceError, InputError, TooShortError
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
-from flickerscope.planes import PictureStatistics, PlaneBuffers
+from flickerscope.planes import Look, PlaneBuffers, small_picture
 from flickerscope.rungs import RungSum
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
-from flickerscope.source import Frame, Source
+from flickerscope.source import Frame, Plane, Source
 
 __all__ = ["BlockTrack", "Progress", "measure"]
 
@@ -115,6 +117,7 @@ class _Pass:
         self.clock = Clock(interval=None if own is None else 1 / own, rate=rate)
         device = workers.resources.device
         self._check_device(device)
+        self._check_crop()
         # Beyond what must be known of a shot, room for the frames that come in while a segment
         # is measured.
         self.capacity = HORIZON * max(lengths) + LOOKAHEAD + 2 + max(lengths) // 2
@@ -130,7 +133,9 @@ class _Pass:
         self.shot_start = 0
         self.frames = 0
         self.times: list[Fraction] = []
-        self.statistics = PictureStatistics()
+        self.looks: list[Look] = []
+        self.looking: list[Future[object]] = []
+        self.picture: npt.NDArray[np.uint8] | None = None
         self.brightness = torch.zeros(self.planes[0].grid.shape, dtype=torch.float64)
         self.changes: list[float] = []
         self._last_blocks: torch.Tensor | None = None
@@ -175,6 +180,16 @@ class _Pass:
         if device.type == "mps" and any(p.dtype == torch.float64 for p in self.source.planes):
             raise DeviceError("device mps has no double precision: pass float32, or use the cpu")
 
+    def _check_crop(self) -> None:
+        crop, info = self.settings.crop_box, self.source.info
+        if crop is None:
+            return
+        if crop.left + crop.width > info.width or crop.top + crop.height > info.height:
+            raise InputError(
+                f"{info.path}: crop {self.settings.crop} reaches beyond the picture of "
+                f"{info.width}x{info.height}"
+            )
+
     def _check_memory(self) -> None:
         needed = sum(buffers.bytes for buffers in self.planes)
         allowed = self.workers.resources.memory
@@ -217,7 +232,7 @@ class _Pass:
             if luma is None:
                 luma = blocks.cpu()
                 if self.frames % SAMPLE_EVERY == 0:
-                    self.statistics.add(part, buffers.plane)
+                    self._look(part, buffers.plane)
         if luma is None:
             raise InputError(f"{self.source.info.path}: a frame without planes")
         self.brightness += luma
@@ -227,6 +242,17 @@ class _Pass:
         if self._file is not None:
             self._file.write(luma.to(torch.float32).numpy().tobytes())
         return luma
+
+    def _look(self, samples: torch.Tensor, plane: Plane) -> None:
+        """Take brightness, contrast and sharpness of a frame, in the background."""
+        if self.picture is None:
+            self.picture = small_picture(samples, plane)
+        for future in self.looking:
+            future.result()
+        if "pixel" not in self.settings.scales:
+            samples = samples.clone()  # the decoder's own memory, not the buffer's
+        self.looks.append(Look(samples, plane))
+        self.looking = self.workers.run([self.looks[-1].measure])
 
     def _advance(self) -> None:
         """Measure the segments that are settled: no cut can still turn up in them."""
@@ -288,7 +314,8 @@ class _Pass:
         )
 
     def _clip(self, rungs: dict[int, RungSum]) -> Clip:
-        count = max(1, self.statistics.count)
+        for future in self.looking:
+            future.result()
         brightness = (self.brightness / max(1, self.frames)).numpy()
         return Clip(
             info=self.source.info,
@@ -298,16 +325,16 @@ class _Pass:
             start=float(self.times[0]),
             shots=self.shots,
             gaps=self.clock.gaps,
-            mean=self.statistics.mean / count,
-            contrast=(self.statistics.variance / count) ** 0.5,
-            gradient=self.statistics.gradient / count,
-            clipped=self.statistics.clipped / count,
+            mean=fmean(look.mean for look in self.looks),
+            contrast=fmean(look.variance for look in self.looks) ** 0.5,
+            gradient=fmean(look.gradient for look in self.looks),
+            clipped=fmean(look.clipped for look in self.looks),
             readings={
                 frames: rung.reading(self.settings, brightness) for frames, rung in rungs.items()
             },
             notes=tuple(self._notes()),
             warnings=tuple(self._warnings(rungs)),
-            picture=self.statistics.picture,
+            picture=self.picture,
         )
 
     def _notes(self) -> Iterator[str]:

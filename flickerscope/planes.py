@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from flickerscope.errors import InputError
 from flickerscope.grid import BlockGrid, FrameBuffer, grid_shape
 from flickerscope.settings import Settings
 from flickerscope.source import Plane
 
-__all__ = ["PictureStatistics", "PlaneBuffers"]
+__all__ = ["Look", "PlaneBuffers", "small_picture"]
 
 PICTURE_ROWS: Final = 144
 SAMPLE_ROWS: Final = 256
@@ -61,10 +59,6 @@ def _crop(plane: Plane, luma: Plane, settings: Settings) -> tuple[slice, slice]:
     crop = settings.crop_box
     if crop is None:
         return slice(0, plane.height), slice(0, plane.width)
-    if crop.left + crop.width > luma.width or crop.top + crop.height > luma.height:
-        raise InputError(
-            f"crop {settings.crop} reaches beyond the picture of {luma.width}x{luma.height}"
-        )
 
     def scaled(start: int, length: int, full: int, own: int) -> slice:
         first = start * own // full
@@ -76,28 +70,37 @@ def _crop(plane: Plane, luma: Plane, settings: Settings) -> tuple[slice, slice]:
     )
 
 
-@dataclass(slots=True)
-class PictureStatistics:
-    """Brightness, contrast and sharpness from a frame in every eight."""
+class Look:
+    """How one frame's luma looks: brightness, contrast, sharpness."""
 
-    count: int = 0
-    mean: float = 0.0
-    variance: float = 0.0
-    gradient: float = 0.0
-    clipped: float = 0.0
-    picture: npt.NDArray[np.uint8] | None = None
+    def __init__(self, samples: torch.Tensor, plane: Plane) -> None:
+        """``samples``: (height, width); they must not change until `measure` is done."""
+        self._samples, self._plane = samples, plane
+        self.mean = self.variance = self.gradient = self.clipped = 0.0
 
-    def add(self, samples: torch.Tensor, plane: Plane) -> None:
-        """Take a frame's luma, (height, width)."""
-        if self.picture is None:
-            self.picture = _small_picture(_code_values(samples, plane))
-        x = _code_values(_some_rows(samples), plane)
-        self.count += 1
-        self.mean += float(x.mean())
-        self.variance += float(x.var(correction=0))
+    def measure(self) -> None:
+        """Fill in the values, in code values."""
+        scale, offset = self._plane.scale, self._plane.offset
+        x = _floats(_some_rows(self._samples), self._plane)
+        self.mean = scale * float(x.mean()) + offset
+        self.variance = scale**2 * float(x.var(correction=0))
         steps = x.diff(dim=1), x.diff(dim=2)
-        self.gradient += sum(float(step.square().mean()) for step in steps if step.numel())
-        self.clipped += float(((x <= 0.5) | (x >= 254.5)).float().mean())
+        # Scaled before it is squared: float32 has no room for the squares of large samples.
+        norms = [(scale * float(torch.linalg.vector_norm(step)), step.numel()) for step in steps]
+        self.gradient = sum(norm**2 / count for norm, count in norms if count)
+        ends = (0.5 - offset) / scale, (254.5 - offset) / scale
+        beyond = torch.count_nonzero(x <= ends[0]) + torch.count_nonzero(x >= ends[1])
+        self.clipped = float(beyond) / x.numel()
+
+
+def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:
+    """The luma of a frame in 144 rows, rounded to code values."""
+    height, width = samples.shape
+    rows, columns = grid_shape(height, width, PICTURE_ROWS)
+    x = _floats(samples, plane)[None, None]
+    small = torch.nn.functional.adaptive_avg_pool2d(x, (rows, columns))[0, 0]
+    codes = small.mul(plane.scale).add(plane.offset)
+    return codes.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def _some_rows(samples: torch.Tensor) -> torch.Tensor:
@@ -111,13 +114,5 @@ def _some_rows(samples: torch.Tensor) -> torch.Tensor:
     return groups[:, :2]
 
 
-def _code_values(samples: torch.Tensor, plane: Plane) -> torch.Tensor:
-    kind = torch.float64 if plane.dtype == torch.float64 else torch.float32
-    return samples.to(kind, copy=True).mul_(plane.scale).add_(plane.offset)
-
-
-def _small_picture(x: torch.Tensor) -> npt.NDArray[np.uint8]:
-    height, width = x.shape
-    rows, columns = grid_shape(height, width, PICTURE_ROWS)
-    small = torch.nn.functional.adaptive_avg_pool2d(x[None, None], (rows, columns))[0, 0]
-    return small.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+def _floats(samples: torch.Tensor, plane: Plane) -> torch.Tensor:
+    return samples.to(torch.float64 if plane.dtype == torch.float64 else torch.float32)
