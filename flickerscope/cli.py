@@ -280,18 +280,17 @@ def demo_command(
 ) -> None:
     """Render two videos, one with known flicker, and read the flicker back."""
     from flickerscope.demo.run import run_demo
-    from flickerscope.files import make_folder
 
-    folder = make_folder(out)
+    outputs = _Outputs(folder=out, json=None, png=None, csv=None)
+    outputs.check()
     with _progress(quiet or no_progress) as progress:
-        result = run_demo(folder, device=device, threads=threads, progress=progress)
-    outputs = _Outputs(folder=str(folder), json=None, png=None, csv=None)
+        result = run_demo(Path(out), device=device, threads=threads, progress=progress)
     _write_comparison(result.comparison, outputs)
     if not quiet:
         from flickerscope.terminal import comparison_summary, demo_summary
 
         _show(comparison_summary(result.comparison, verbose=verbose))
-        _show(demo_summary(result, str(folder)))
+        _show(demo_summary(result, out))
 
 
 def main() -> NoReturn:

@@ -181,6 +181,7 @@ def _comparison(match: Match) -> Comparison:
     headline = judge.pick_headline(table, scale, transforms[0].bands[band].name)
     main = sides[key("y", scale)]
     change = excess.picture_change(pred.clips, ref.clips)
+    floor_db = judge.floor_change(pred, ref, segment)
     lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n]))
     paired, reason = match.read_pair(transforms[0])
     still = judge.is_still(pred, segment), judge.is_still(ref, segment)
@@ -193,7 +194,7 @@ def _comparison(match: Match) -> Comparison:
         ref=ref,
         table=table,
         headline=headline,
-        floor_db=judge.floor_change(pred, ref, segment),
+        floor_db=floor_db,
         pred_share=excess.high_share(*main[0], band),
         ref_share=excess.high_share(*main[1], band),
         picture=change,
@@ -208,7 +209,7 @@ def _comparison(match: Match) -> Comparison:
             *judge.by_role(pred, ref, "notes"),
         ),
         warnings=(
-            *judge.comparison_warnings(headline, change, segment, settings),
+            *judge.comparison_warnings(headline, floor_db, change, segment, settings),
             *judge.codec_warnings(pred, ref),
             *judge.by_role(pred, ref, "warnings"),
         ),

@@ -52,7 +52,17 @@ def count_keys(power: torch.Tensor) -> torch.Tensor:
     keys = power.to(torch.float32).contiguous().view(torch.int32) >> 21
     rows = len(keys)
     keys += KEYS * torch.arange(rows, dtype=torch.int32, device=keys.device)[:, None]
-    return torch.bincount(keys.view(-1), minlength=KEYS * rows).view(rows, KEYS)
+    flat, bins = keys.view(-1), KEYS * rows
+    if keys.device.type == "cpu":
+        return torch.bincount(flat, minlength=bins).view(rows, KEYS)
+    # Elsewhere bincount would wait for the device, to see the largest key.
+    return _scatter_count(flat, bins).view(rows, KEYS)
+
+
+def _scatter_count(keys: torch.Tensor, bins: int) -> torch.Tensor:
+    index = keys.to(torch.int64)
+    counts = torch.zeros(bins, dtype=torch.int64, device=keys.device)
+    return counts.scatter_add_(0, index, torch.ones_like(index))
 
 
 def fold(keys: torch.Tensor) -> torch.Tensor:

@@ -149,7 +149,11 @@ def difference_notes(pred: Measurement, ref: Measurement) -> list[str]:
 
 
 def comparison_warnings(
-    headline: BandExcess, change: PictureChange, segment: int, settings: Settings
+    headline: BandExcess,
+    floor_db: float | None,
+    change: PictureChange,
+    segment: int,
+    settings: Settings,
 ) -> list[str]:
     """What makes the headline doubtful."""
     warnings = []
@@ -166,6 +170,11 @@ def comparison_warnings(
         warnings.append(
             f"{headline.band} is not reliable in segments of {segment} frames: slow change "
             "leaks into it"
+        )
+    if floor_db is not None and headline.excess_db < THRESHOLD_DB <= floor_db:
+        warnings.append(
+            f"the calmest tenth of the picture has {floor_db:+.1f} dB more, which motion elsewhere "
+            "outweighs in the headline"
         )
     if change.sharpness_db is not None and change.sharpness_db < BLUR_DB:
         warnings.append(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from flickerscope.align import Clock, take
-from flickerscope.errors import DeviceError, InputError, TooShortError
+from flickerscope.errors import DeviceError, InputError, OutputError, TooShortError
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.planes import Look, PlaneBuffers, small_picture
@@ -240,8 +240,17 @@ class _Pass:
             self.changes.append(float((luma - self._last_blocks).abs().mean()))
         self._last_blocks = luma
         if self._file is not None:
-            self._file.write(luma.to(torch.float32).numpy().tobytes())
+            self._keep(self._file, luma)
         return luma
+
+    def _keep(self, file: IO[bytes], blocks: torch.Tensor) -> None:
+        try:
+            file.write(blocks.to(torch.float32).numpy().tobytes())
+        except OSError as error:
+            raise OutputError(
+                f"{tempfile.gettempdir()}: no room for the block grids of {self.source.info.path} "
+                f"({error.strerror}); free some, or switch paired readings off"
+            ) from error
 
     def _look(self, samples: torch.Tensor, plane: Plane) -> None:
         """Take brightness, contrast and sharpness of a frame, in the background."""

@@ -63,13 +63,10 @@ def test_the_frequency_is_read_back_within_a_tenth_of_a_hertz(shown):
 
 
 def test_what_was_put_in_stands_beside_what_was_read_back(shown):
+    pattern = r"^(amplitude, code values|frequency, Hz) +([\d.]+) +([\d.]+) *$"
     rows = {
-        match["name"]: (float(match["put"]), float(match["read"]))
-        for match in re.finditer(
-            r"^(?P<name>amplitude, code values|frequency, Hz) +(?P<put>[\d.]+) +(?P<read>[\d.]+) *$",
-            shown.text,
-            re.MULTILINE,
-        )
+        name: (float(put), float(read))
+        for name, put, read in re.findall(pattern, shown.text, re.MULTILINE)
     }
     assert re.search(r"put in +read back", shown.text)
     assert set(rows) == {"amplitude, code values", "frequency, Hz"}

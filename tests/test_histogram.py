@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from reference import as_video
 from scipy import stats
 
-from flickerscope import analyze, compare
+from flickerscope import analyze, compare, histogram
 from flickerscope.histogram import BINS, EDGES, count, mean_shift_db, wasserstein_db
 from flickerscope.measurement import Spectrum
 
@@ -149,3 +149,10 @@ def test_a_louder_prediction_shifts_up_by_its_gain():
             assert row.shift_db == pytest.approx(20 * math.log10(2), abs=0.02)
             assert row.wasserstein_db == pytest.approx(20 * math.log10(2), abs=0.02)
     assert all(row.shift_db < 0 for row in compare(quiet, loud).table)
+
+
+def test_counting_without_waiting_for_the_device_gives_the_same_counts():
+    keys = torch.randint(0, 40, (10_000,), dtype=torch.int32)
+    counted = histogram._scatter_count(keys, 64)
+    assert counted.dtype == torch.int64
+    assert counted.tolist() == np.bincount(keys.numpy(), minlength=64).tolist()
