@@ -305,6 +305,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
     try:
         code = app(list(arguments), prog_name="flickerscope", standalone_mode=False)
+        if code == INTERRUPTED:  # where typer catches it first
+            return _complain("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else OK
     except SettingsError as error:
         return _complain(error, USAGE)

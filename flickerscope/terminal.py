@@ -185,6 +185,10 @@ def _signed(value: float, digits: int) -> str:
 
 
 def _range(band: Band, rate: Fraction | None) -> str:
+    from flickerscope.spectrum import SECOND_DIFFERENCE
+
+    if band.name == SECOND_DIFFERENCE:
+        return band.name
     if rate is None:
         return f"{band.name} {round(band.low, 3):g}-{round(band.high, 3):g} c/frame"
     low, high = band.low * float(rate), band.high * float(rate)
