@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -20,6 +20,7 @@ from flickerscope.errors import (
     InputError,
     SettingsError,
 )
+from flickerscope.outputs import Outputs, write_analysis, write_comparison
 from flickerscope.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
-STDOUT = "-"
 
 app = typer.Typer(
     name="flickerscope",
@@ -79,54 +79,6 @@ CsvFile = Annotated[str | None, typer.Option("--csv", help="Write the table; - i
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Notes in full.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outputs:
-    """Where the results go; any of them may be stdout, but one at the most."""
-
-    folder: str | None
-    json: str | None
-    png: str | None
-    csv: str | None
-
-    @property
-    def stdout(self) -> str | None:
-        """Which report has stdout to itself."""
-        taken = [name for name in ("json", "png", "csv") if getattr(self, name) == STDOUT]
-        if len(taken) > 1:
-            raise SettingsError(f"only one of --{' and --'.join(taken)} can have stdout")
-        return taken[0] if taken else None
-
-    def check(self) -> None:
-        """Find out now what would fail after a long run."""
-        from flickerscope.files import check_writable, make_folder
-
-        _ = self.stdout
-        if self.folder is not None:
-            make_folder(self.folder)
-        for path in (path for kind in ("json", "png", "csv") for path in self.targets(kind)):
-            if path != STDOUT:
-                check_writable(path)
-
-    def targets(self, kind: str) -> list[str]:
-        """All paths to which a report of this kind goes."""
-        named = getattr(self, kind)
-        folder = [] if self.folder is None else [str(Path(self.folder) / f"report.{kind}")]
-        return folder + ([] if named is None else [named])
-
-    def write(self, renderers: Mapping[str, Callable[[], bytes]]) -> None:
-        """Render every kind that has a target, then write: nothing, if one cannot be rendered."""
-        from flickerscope.files import write_bytes
-
-        data = {kind: render() for kind, render in renderers.items() if self.targets(kind)}
-        for kind, content in data.items():
-            for target in self.targets(kind):
-                if target == STDOUT:
-                    sys.stdout.buffer.write(content)
-                    sys.stdout.buffer.flush()
-                else:
-                    write_bytes(target, content)
 
 
 @app.callback(invoke_without_command=True)
@@ -187,14 +139,15 @@ def compare_command(
         window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
         scales=scales, frames=frames, crop=crop, paired=paired, lag=lag,
     )  # fmt: skip
-    outputs = _Outputs(folder=out, json=json_file, png=png, csv=csv)
-    outputs.check()
+    outputs = Outputs(folder=out, json=json_file, png=png, csv=csv)
+    outputs.check([pred, ref])
+    _check_limit(fail_above)
     with _progress(quiet or no_progress) as progress:
         result = _compare(
             pred, ref, _load_settings(settings), options,
             device=device, memory=memory, threads=threads, progress=progress,
         )  # fmt: skip
-    _write_comparison(result, outputs)
+    write_comparison(result, outputs)
     if not quiet and outputs.stdout is None:
         from flickerscope.terminal import comparison_summary
 
@@ -241,8 +194,11 @@ def analyze_command(
         window=window, segment=segment, bands=bands, primary=primary, planes=planes,
         scales=scales, frames=frames, crop=crop,
     )  # fmt: skip
-    outputs = _Outputs(folder=out, json=json_file, png=png, csv=csv)
-    _check_analysis(outputs, save, videos)
+    outputs = Outputs(folder=out, json=json_file, png=png, csv=csv, save=save)
+    if len(videos) > 1 and (png is not None or save is not None):
+        raise SettingsError("--png and --save take one video; with several use --out")
+    outputs.check(videos)
+    _check_limit(fail_above)
     from flickerscope.comparison import analyze
     from flickerscope.resources import pick_device
 
@@ -261,7 +217,7 @@ def analyze_command(
             from flickerscope.terminal import analysis_summary
 
             _show(analysis_summary(results[-1], device=took, verbose=verbose))
-    _write_analysis(results, took, outputs, save)
+    write_analysis(results, took, outputs)
     from flickerscope.report.document import headline_power
 
     _gate(max(headline_power(r) ** 0.5 for r in results), fail_above, "rms code values")
@@ -281,11 +237,11 @@ def demo_command(
     """Render two videos, one with known flicker, and read the flicker back."""
     from flickerscope.demo.run import run_demo
 
-    outputs = _Outputs(folder=out, json=None, png=None, csv=None)
-    outputs.check()
+    outputs = Outputs(folder=out, json=None, png=None, csv=None)
+    outputs.check([])
     with _progress(quiet or no_progress) as progress:
         result = run_demo(Path(out), device=device, threads=threads, progress=progress)
-    _write_comparison(result.comparison, outputs)
+    write_comparison(result.comparison, outputs)
     if not quiet:
         from flickerscope.terminal import comparison_summary, demo_summary
 
@@ -375,66 +331,9 @@ def _saved_or_path(path: str) -> str | Measurement:
     return Measurement.load(path)
 
 
-def _check_analysis(outputs: _Outputs, save: str | None, videos: list[str]) -> None:
-    from flickerscope.files import check_writable
-
-    if len(videos) > 1 and outputs.png is not None:
-        raise SettingsError("--png takes one video; with several use --out")
-    if len(videos) > 1 and save is not None:
-        raise SettingsError("--save takes one video")
-    outputs.check()
-    if save is not None:
-        check_writable(save)
-
-
-def _write_comparison(result: Comparison, outputs: _Outputs) -> None:
-    from flickerscope.report import document, table
-
-    outputs.write(
-        {
-            "json": lambda: _encoded(document.to_json(document.comparison_document(result))),
-            "csv": lambda: _encoded(table.comparison_csv(result)),
-            "png": lambda: _figure(result),
-        }
-    )
-
-
-def _write_analysis(
-    results: list[Measurement], device: str, outputs: _Outputs, save: str | None
-) -> None:
-    from flickerscope.files import write_bytes
-    from flickerscope.report import document, table
-
-    renderers: dict[str, Callable[[], bytes]] = {
-        "json": lambda: _encoded(document.to_json(document.analysis_document(results, device))),
-        "csv": lambda: _encoded(table.analysis_csv(results)),
-    }
-    if len(results) == 1:
-        renderers["png"] = lambda: _figure(results[0])
-    figures = {}
-    if len(results) > 1 and outputs.folder is not None:
-        figures = {
-            Path(outputs.folder) / f"report-{number}.png": _figure(result)
-            for number, result in enumerate(results, 1)
-        }
-    outputs.write(renderers)
-    for path, figure in figures.items():
-        write_bytes(path, figure)
-    if save is not None:
-        results[0].save(save)
-
-
-def _encoded(text: str) -> bytes:
-    """UTF-8; bytes of a file's name that are none are written out, as JSON does it."""
-    return text.encode(errors="backslashreplace")
-
-
-def _figure(result: Comparison | Measurement) -> bytes:
-    from flickerscope.report.figure import save_figure
-
-    data = io.BytesIO()
-    save_figure(result, data)
-    return data.getvalue()
+def _check_limit(limit: float | None) -> None:
+    if limit is not None and not math.isfinite(limit):
+        raise SettingsError(f"--fail-above: a number, got {limit}")
 
 
 def _gate(value: float, limit: float | None, unit: str) -> None:

@@ -65,7 +65,12 @@ class Comparison:
     @property
     def transform(self) -> Transform:
         """Behind the prediction's numbers."""
-        return self.pred.transform(self.segment)
+        return self.transforms[0]
+
+    @property
+    def transforms(self) -> tuple[Transform, Transform]:
+        """Behind the numbers of the prediction and of the reference."""
+        return _transforms(self.pred, self.ref, self.segment, self.settings)
 
     @property
     def pred_rung(self) -> Rung:
@@ -173,7 +178,7 @@ def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
 def _comparison(match: Match) -> Comparison:
     pred, ref, segment = match.measure()
     settings = match.settings
-    transforms = pred.transform(segment), ref.transform(segment)
+    transforms = _transforms(pred, ref, segment, settings)
     sides = judge.sides(pred, ref, segment, transforms)
     table = tuple(row for name in sides for row in excess.band_excess(name, *sides[name]))
     band = headline_band(settings, *transforms)
@@ -182,7 +187,8 @@ def _comparison(match: Match) -> Comparison:
     main = sides[key("y", scale)]
     change = excess.picture_change(pred.clips, ref.clips)
     floor_db = judge.floor_change(pred, ref, segment)
-    lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n]))
+    speed = _speed(pred, ref, settings)
+    lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n], speed=speed))
     paired, reason = match.read_pair(transforms[0])
     still = judge.is_still(pred, segment), judge.is_still(ref, segment)
     verdict, basis = judge.judge(headline, table, still)
@@ -214,3 +220,22 @@ def _comparison(match: Match) -> Comparison:
             *judge.by_role(pred, ref, "warnings"),
         ),
     )
+
+
+def _transforms(
+    pred: Measurement, ref: Measurement, segment: int, settings: Settings
+) -> tuple[Transform, Transform]:
+    """One for each side; along an axis in Hz every band is the same in both."""
+    if settings.axis != "hz":
+        return pred.transform(segment), ref.transform(segment)
+    return (
+        pred.transform(segment, beside=ref.rate),
+        ref.transform(segment, beside=pred.rate),
+    )
+
+
+def _speed(pred: Measurement, ref: Measurement, settings: Settings) -> float:
+    """Frames/s of the prediction over the reference's, where they are compared in Hz."""
+    if settings.axis != "hz" or pred.rate is None or ref.rate is None:
+        return 1.0
+    return float(pred.rate / ref.rate)

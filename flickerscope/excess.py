@@ -41,6 +41,8 @@ class BandExcess:
     pred_power: float
     """Mean over cells and segments, code^2."""
     ref_power: float
+    epsilon: float
+    """Power of 8-bit rounding in the band, code^2; the larger one, where frame rates differ."""
     excess_db: float
     """``10 log10((P_pred + eps)/(P_ref + eps))``: 0 for identical videos, negated by a swap."""
     wasserstein_db: float | None
@@ -96,9 +98,9 @@ class PictureChange:
     ref_clipped: float
 
 
-def excess_db(pred: float, ref: float, pred_epsilon: float, ref_epsilon: float) -> float:
+def excess_db(pred: float, ref: float, epsilon: float) -> float:
     """``10 log10((pred + eps)/(ref + eps))``, dB; swapped arguments give exactly the negative."""
-    return 10 * (math.log10(pred + pred_epsilon) - math.log10(ref + ref_epsilon))
+    return 10 * (math.log10(pred + epsilon) - math.log10(ref + epsilon))
 
 
 def band_power(spectrum: Spectrum, transform: Transform) -> Floats:
@@ -120,6 +122,7 @@ def band_excess(
             continue
         counts = pred[0].counts[i], ref[0].counts[i]
         values = float(powers[0][i]), float(powers[1][i])
+        epsilon = max(ours.epsilon, theirs.epsilon)
         rows.append(
             BandExcess(
                 plane=plane,
@@ -130,7 +133,8 @@ def band_excess(
                 reliable=ours.reliable and theirs.reliable,
                 pred_power=values[0],
                 ref_power=values[1],
-                excess_db=excess_db(*values, ours.epsilon, theirs.epsilon),
+                epsilon=epsilon,
+                excess_db=excess_db(*values, epsilon),
                 wasserstein_db=histogram.wasserstein_db(*counts),
                 shift_db=histogram.mean_shift_db(*counts),
             )
@@ -148,12 +152,15 @@ def find_lines(
     name: str,
     pred: tuple[Spectrum, Transform],
     ref: tuple[Spectrum, Transform] | None = None,
+    *,
+    speed: float = 1.0,
 ) -> list[Line]:
     """Lines in the spectrum of the prediction (or of a video alone) that the reference lacks.
 
     A line is a local maximum above 0.125 cycles/frame of at least 4 times the median of the bins
     around it that a windowed sine does not reach, stronger than 8-bit rounding, and at least
-    twice the reference's power there.
+    twice the reference's power there. ``speed``: frames/s of the prediction over the reference's,
+    where they are compared in Hz.
     """
     spectrum, transform = pred
     power, frequencies = spectrum.mean_power, transform.frequencies.numpy()
@@ -172,7 +179,7 @@ def find_lines(
             continue
         over = np.clip(power[near] - _floor(power, int(k)), 0, None)
         frequency = _centre(over, frequencies[near], int(k) == len(power) - 1)
-        theirs = None if ref is None else _amplitude(ref, frequency)
+        theirs = None if ref is None else _amplitude(ref, frequency * speed)
         ours = _amplitude(pred, frequency)
         if theirs is not None and ours**2 < 2 * theirs**2:
             continue

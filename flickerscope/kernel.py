@@ -58,7 +58,7 @@ class Workers:
         workers = cls(resources)
         try:
             torch.set_num_threads(1)
-            with exact_products():
+            with exact_products(), plain_arithmetic(resources.device):
                 yield workers
         finally:
             workers._pool.shutdown(cancel_futures=True)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from flickerscope.align import Clock, take
-from flickerscope.errors import DeviceError, InputError, OutputError, TooShortError
+from flickerscope.errors import DeviceError, InputError, OutputError, SettingsError, TooShortError
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.planes import Look, PlaneBuffers, small_picture
@@ -153,17 +153,17 @@ class _Pass:
             for _ in self._read():
                 self._advance()
             self._finish()
+            done = {frames: rung for frames, rung in self.rungs.items() if rung.starts}
+            if not done:
+                return None
+            return Measurement(
+                settings=self.settings,
+                rungs={frames: rung.rung() for frames, rung in done.items()},
+                clips=(self._clip(done),),
+            )
         except BaseException:
             self.close()
             raise
-        done = {frames: rung for frames, rung in self.rungs.items() if rung.starts}
-        if not done:
-            return None
-        return Measurement(
-            settings=self.settings,
-            rungs={frames: rung.rung() for frames, rung in done.items()},
-            clips=(self._clip(done),),
-        )
 
     def track(self) -> BlockTrack | None:
         """The block grids of all frames, where they were kept."""
@@ -196,13 +196,19 @@ class _Pass:
         if needed > allowed:
             info = self.source.info
             raise InputError(
-                f"{info.path}: frames of {info.width}x{info.height} need {needed >> 20} MB of "
-                f"buffers, {allowed >> 20} MB are allowed: raise the memory, or take a smaller "
-                "segment or crop"
+                f"{info.path}: frames of {info.width}x{info.height} need buffers of "
+                f"{needed / 2**20:.1f} MB, {allowed / 2**20:.1f} MB are allowed: raise the memory, "
+                "or take a smaller segment or crop"
             )
 
     def _new_rung(self, frames: int) -> RungSum:
-        return RungSum(frames, self.settings, self.rate, self.planes, self.workers)
+        rung = RungSum(frames, self.settings, self.rate, self.planes, self.workers)
+        if rung.headline.empty:
+            raise SettingsError(
+                f"{self.source.info.path}: band {rung.headline.name!r} lies outside the spectrum; "
+                "choose others, or a lower one"
+            )
+        return rung
 
     def _read(self) -> Iterator[int]:
         """Frames on the clock into the buffers; yields how many there are."""
@@ -310,7 +316,7 @@ class _Pass:
         if self.longest_shot < MIN_FRAMES:
             name = self.source.info.path
             raise TooShortError(
-                f"{name}: {self.frames} frames, the longest shot has {self.longest_shot}; "
+                f"{name}: {_count(self.frames, 'frame')}, {self.longest_shot} in the longest shot; "
                 f"{MIN_FRAMES} frames without a cut are the least that can be measured"
             )
 
@@ -338,9 +344,7 @@ class _Pass:
             contrast=fmean(look.variance for look in self.looks) ** 0.5,
             gradient=fmean(look.gradient for look in self.looks),
             clipped=fmean(look.clipped for look in self.looks),
-            readings={
-                frames: rung.reading(self.settings, brightness) for frames, rung in rungs.items()
-            },
+            readings={frames: rung.reading(brightness) for frames, rung in rungs.items()},
             notes=tuple(self._notes()),
             warnings=tuple(self._warnings(rungs)),
             picture=self.picture,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flickerscope import __version__
-from flickerscope.errors import InputError, SettingsError
+from flickerscope.errors import FlickerscopeError, InputError, SettingsError
 from flickerscope.files import write_text
 from flickerscope.histogram import BINS
 from flickerscope.settings import Settings
@@ -194,9 +194,17 @@ class Measurement:
         """Of all clips, with the clip's name."""
         return tuple(f"{clip.info.path}: {text}" for clip in self.clips for text in clip.notes)
 
-    def transform(self, frames: int | None = None) -> Transform:
-        """The transform behind the rung of ``frames`` frames (default: the longest)."""
-        return make_transform(frames or self.segment, self.settings, self.rate)
+    def transform(self, frames: int | None = None, *, beside: Fraction | None = None) -> Transform:
+        """The transform behind the rung of ``frames`` frames (default: the longest).
+
+        ``beside``: frames a second of a faster video that it is compared with in Hz; a band
+        without a lower end then starts where that video's does.
+        """
+        frames = frames or self.segment
+        lowest = None
+        if beside is not None and self.rate is not None and beside > self.rate:
+            lowest = float(1.5 / frames * beside / self.rate)
+        return make_transform(frames, self.settings, self.rate, lowest=lowest)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all; raises `OutputError`."""
@@ -210,9 +218,13 @@ class Measurement:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read as a saved measurement: {error}") from error
         try:
-            return cls.from_dict(json.loads(text))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            loaded = cls.from_dict(json.loads(text))
+            problem = _problem(loaded)
+        except _DAMAGE as error:
             raise InputError(f"{path}: not a measurement saved by flickerscope") from error
+        if problem is not None:
+            raise InputError(f"{path}: a damaged measurement: {problem}; measure again")
+        return loaded
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -237,6 +249,39 @@ class Measurement:
             clips=tuple(_clip_from_dict(clip) for clip in plain["clips"]),
             version=plain["version"],
         )
+
+
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    FlickerscopeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading a file of the wrong content can come to."""
+
+
+def _problem(measurement: Measurement) -> str | None:
+    """What does not fit together in a measurement that was read from a file."""
+    if not measurement.rungs or not measurement.clips:
+        return "it holds no video"
+    for frames, rung in measurement.rungs.items():
+        transform = measurement.transform(frames)
+        bins, bands = len(transform.frequencies), len(transform.bands)
+        for name, spectrum in rung.spectra.items():
+            if spectrum.samples < 1:
+                return f"no samples of {name}"
+            if spectrum.power.shape != (bins,) or spectrum.counts.shape != (bands, BINS):
+                return f"{name} has the wrong number of bins"
+            if not (np.isfinite(spectrum.power).all() and (spectrum.power >= 0).all()):
+                return f"{name} has a power that is no number"
+            if (spectrum.counts.sum(1) != spectrum.samples).any():
+                return f"the histogram of {name} does not add up"
+        if any(frames not in clip.readings for clip in measurement.clips):
+            return f"a video without its readings at {frames} frames"
+    return None
 
 
 def require_same_settings(a: Measurement, b: Measurement) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +45,7 @@ def pick_resources(
     """
     if threads is not None and threads < 1:
         raise SettingsError(f"threads: at least 1, got {threads}")
-    if memory is not None and not memory > 0:
+    if memory is not None and not 0 < memory < math.inf:
         raise SettingsError(f"memory: a positive number of megabytes, got {memory}")
     return Resources(
         device=pick_device(device),
@@ -59,7 +61,7 @@ def pick_device(name: str) -> torch.device:
             return torch.device("cuda:0")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise SettingsError(f"device: auto, cpu, cuda, cuda:N or mps, got {name!r}")
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -85,7 +87,10 @@ def exact_products() -> Iterator[None]:
 @contextmanager
 def plain_arithmetic(device: torch.device) -> Iterator[None]:
     """No gradients and no automatic half precision, in this thread."""
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode())
+        for kind in {"cpu", device.type}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
         yield
 
 

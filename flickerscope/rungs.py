@@ -12,7 +12,7 @@ from flickerscope.kernel import CellPower, Kernel, Pending, Workers
 from flickerscope.measurement import Reading, Rung, Spectrum, key
 from flickerscope.planes import PlaneBuffers
 from flickerscope.settings import Settings
-from flickerscope.spectrum import Transform, make_transform
+from flickerscope.spectrum import Band, Transform, make_transform
 
 __all__ = ["RungSum", "headline_band"]
 
@@ -50,6 +50,7 @@ class RungSum:
         self.transform = make_transform(frames, settings, rate)
         self.frames = frames
         self.planes = planes
+        self.settings = settings
         self.scales = settings.scales
         self.kernels: dict[str, Kernel] = {}
         for buffers in planes:
@@ -85,6 +86,11 @@ class RungSum:
                     pending = self.kernels[name].start(pieces)
                     self.pending.append((name, pieces[0].shape[1], pending))
 
+    @property
+    def headline(self) -> Band:
+        """The band that the headline of this video alone is about."""
+        return self.transform.bands[headline_band(self.settings, self.transform)]
+
     def keep_clear(self, frame: int) -> None:
         """Wait until the segment that is being measured no longer needs this frame."""
         if self.pending and self.starts[-1] <= frame:
@@ -118,11 +124,11 @@ class RungSum:
     def _is_wanted(self, name: str) -> bool:
         return name.split("/")[1] in self.scales
 
-    def reading(self, settings: Settings, brightness: npt.NDArray[np.float64]) -> Reading:
+    def reading(self, brightness: npt.NDArray[np.float64]) -> Reading:
         """The clip's own values; ``brightness``: mean block grid, (rows, columns)."""
         if self.cells is None:
             raise RuntimeError("no segment was measured")
-        band = headline_band(settings, self.transform)
+        band = headline_band(self.settings, self.transform)
         power = (self.cells[band] / len(self.starts)).reshape(brightness.shape)
         return Reading(
             starts=self.starts,

@@ -176,8 +176,16 @@ def band_weights(bands: tuple[Band, ...], frames: int) -> torch.Tensor:
     return torch.stack(rows)
 
 
-def make_transform(frames: int, settings: Settings, rate: Fraction | None = None) -> Transform:
+def make_transform(
+    frames: int,
+    settings: Settings,
+    rate: Fraction | None = None,
+    *,
+    lowest: float | None = None,
+) -> Transform:
     """The transform for segments of ``frames`` frames at ``rate`` frames a second.
+
+    ``lowest``: where a band without a lower end starts, cycles/frame; default 1.5 bins.
 
     From 8 frames on a windowed Fourier transform; for 3 to 7 frames the second difference
     ``y = (x[t-1] - 2 x[t] + x[t+1])/4``, whose power is the mean of y^2: 1 for [127, 129, 127],
@@ -187,7 +195,7 @@ def make_transform(frames: int, settings: Settings, rate: Fraction | None = None
         raise InputError(f"a segment needs {MIN_FRAMES} frames or more, got {frames}")
     if frames < MIN_SPECTRUM_FRAMES:
         return _second_difference(frames)
-    bands = tuple(_fit_band(band, frames, rate) for band in settings.band_ranges)
+    bands = tuple(_fit_band(band, frames, rate, lowest) for band in settings.band_ranges)
     matrix, bin_of_row = _fourier_rows(frames, settings.window)
     return Transform(
         frames=frames,
@@ -237,7 +245,7 @@ def _second_difference(frames: int) -> Transform:
     )
 
 
-def _fit_band(band: BandRange, frames: int, rate: Fraction | None) -> Band:
+def _fit_band(band: BandRange, frames: int, rate: Fraction | None, lowest: float | None) -> Band:
     scale = 1.0
     if band.unit == "Hz":
         if rate is None:
@@ -246,7 +254,7 @@ def _fit_band(band: BandRange, frames: int, rate: Fraction | None) -> Band:
                 "or bands in cycles/frame"
             )
         scale = float(1 / rate)
-    low = 1.5 / frames if band.low is None else band.low * scale
+    low = (lowest or 1.5 / frames) if band.low is None else band.low * scale
     high = min(band.high * scale, 0.5)
     width = max(high - low, 0.0)
     reliable = width > 0 and low >= 0.125 + 2 / frames - 1e-9

@@ -735,7 +735,6 @@ def test_wrong_usage_is_2_and_one_line(here, call, arguments):
     assert "Traceback" not in err
 
 
-@pytest.mark.xfail(reason="comparison.py: analyze measures where no band lies in the spectrum")
 def test_bands_outside_the_spectrum_are_wrong_usage(here, call):
     code, out, err = call("analyze", "flicker.mkv", "--bands", "x:30-50Hz", "--json", "-")
     assert (code, out) == (2, "")

@@ -47,6 +47,7 @@ FLOORS = {
     "match": 5,
     "demo": 6,
     "report": 6,
+    "outputs": 7,
     "__main__": 8,
     "cli": 8,
     "terminal": 8,

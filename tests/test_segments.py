@@ -185,5 +185,5 @@ def test_frames_correlate_from_minus_1_to_1_and_flat_ones_by_rule():
 
 def test_no_shot_of_three_frames_is_too_short():
     x = joined([2, 2])
-    with pytest.raises(TooShortError, match="the longest shot has 2"):
+    with pytest.raises(TooShortError, match="2 in the longest shot"):
         analyze(x)

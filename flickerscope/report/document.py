@@ -88,7 +88,11 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
         "lines": [_line(line, pred.rate) for line in result.lines],
         "paired": None if result.paired is None else _paired(result.paired),
         "paired_reason": result.paired_reason,
-        "spectra": _spectra({"pred": result.pred_rung, "ref": result.ref_rung}, transform, pred),
+        "spectra": _spectra(
+            {"pred": result.pred_rung, "ref": result.ref_rung},
+            {"pred": pred.rate, "ref": ref.rate},
+            transform,
+        ),
         "histograms": _histograms({"pred": result.pred_rung, "ref": result.ref_rung}, transform),
         "series": {
             "pred": _series(pred, result.segment, transform),
@@ -178,7 +182,7 @@ def _video(result: Measurement) -> dict[str, Any]:
         "results": list(analysis_rows(result)),
         "floor_db": result.clips[0].readings[result.segment].floor_db,
         "lines": [_line(line, result.rate) for line in lines],
-        "spectra": _spectra({"video": rung}, transform, result),
+        "spectra": _spectra({"video": rung}, {"video": result.rate}, transform),
         "histograms": _histograms({"video": rung}, transform),
         "series": _series(result, result.segment, transform)[0],
         "map": _maps(result, result.segment)[0],
@@ -209,6 +213,7 @@ def _row(row: excess.BandExcess) -> dict[str, Any]:
         "scale": row.scale,
         "band": row.band,
         "reliable": row.reliable,
+        "epsilon": row.epsilon,
         "pred_power": row.pred_power,
         "ref_power": row.ref_power,
         "difference": row.difference,
@@ -307,19 +312,20 @@ def _paired(paired: PairedReading) -> dict[str, Any]:
 
 
 def _spectra(
-    rungs: dict[str, Rung], transform: Transform, side: Measurement
+    rungs: dict[str, Rung], rates: dict[str, Fraction | None], transform: Transform
 ) -> dict[str, dict[str, Any]]:
     """Mean power per bin by plane and scale; nothing where segments are too short for bins."""
     if not transform.is_spectrum:
         return {}
     first = next(iter(rungs.values()))
-    rate = side.rate
+    hertz = {
+        role: None if rate is None else (transform.frequencies * float(rate)).tolist()
+        for role, rate in rates.items()
+    }
     return {
         name: {
             "frequency": transform.frequencies.tolist(),
-            "frequency_hz": (
-                None if rate is None else (transform.frequencies * float(rate)).tolist()
-            ),
+            "frequency_hz": hertz,
             **{role: rung.spectra[name].mean_power.tolist() for role, rung in rungs.items()},
         }
         for name in first.spectra
