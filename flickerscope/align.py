@@ -10,10 +10,13 @@ from typing import Final
 from flickerscope.settings import FrameRange
 from flickerscope.source import Frame
 
-__all__ = ["GAP", "Clock", "Tick", "take"]
+__all__ = ["GAP", "WIDE_GAP", "Clock", "Tick", "take"]
 
 GAP: Final = Fraction(3, 2)
 """An interval of more than this many usual intervals is a gap and ends a shot."""
+
+WIDE_GAP: Final = Fraction(4)
+"""The same where the frame rate varies, and an even clock is filled by nearest timestamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Clock:
     """Usual seconds between the frames that come in; ``None``: no clock, every frame passes."""
     rate: Fraction | None = None
     """Frames a second to deliver; ``None``: every frame passes."""
+    gap: Fraction = GAP
+    """Usual intervals beyond which time counts as missing."""
     frames_in: int = 0
     gaps: int = 0
     repeated: int = 0
@@ -63,7 +68,7 @@ class Clock:
             yield from self._place(before, None)
 
     def _is_gap(self, interval: Fraction) -> bool:
-        return self.interval is not None and (interval > GAP * self.interval or interval <= 0)
+        return self.interval is not None and (interval > self.gap * self.interval or interval <= 0)
 
     def _place(self, frame: Frame, after: Frame | None) -> Iterator[Tick]:
         """All grid times to which ``frame`` is nearer than the frame after it."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from flickerscope.align import Clock, take
+from flickerscope.align import GAP, WIDE_GAP, Clock, take
 from flickerscope.errors import DeviceError, InputError, OutputError, SettingsError, TooShortError
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
@@ -34,6 +34,7 @@ SAMPLE_EVERY: Final = 8  # frames, for the picture's contrast and sharpness
 TRACK_IN_MEMORY: Final = 64 << 20  # bytes; longer tracks go to a temporary file
 REPEAT_SHARE: Final = 0.2
 REPEAT_RATIO: Final = 0.1
+MIN_CADENCE: Final = 4  # repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,11 @@ class _Pass:
         if rate is None and info.variable_rate:
             rate = own
         self.rate = rate or own
-        self.clock = Clock(interval=None if own is None else 1 / own, rate=rate)
+        self.clock = Clock(
+            interval=None if own is None else 1 / own,
+            rate=rate,
+            gap=WIDE_GAP if info.variable_rate else GAP,
+        )
         device = workers.resources.device
         self._check_device(device)
         self._check_crop()
@@ -373,8 +378,10 @@ class _Pass:
                     f"out ({rung.skipped_frames} of {self.frames} frames)"
                 )
         yield from self._timing_warnings()
+        if self.source.info.interlaced:
+            yield "interlaced and measured as stored: the combing of moving edges reads as flicker"
         repeats = _repeats(np.array(self.changes))
-        if repeats > REPEAT_SHARE * self.frames:
+        if repeats:
             yield (
                 f"{repeats} of {self.frames} frames repeat the one before, which takes power from "
                 "the highest frequencies"
@@ -396,10 +403,16 @@ class _Pass:
 
 
 def _repeats(changes: npt.NDArray[np.float64]) -> int:
-    """How many frames all but equal the one before, in a video that moves otherwise."""
+    """How many frames all but equal the one before, in a video that moves otherwise.
+
+    Fewer than a fifth of the frames count only in a fixed cadence, such as one in five: small
+    changes are there by chance, too.
+    """
     if not changes.size:
         return 0
-    return int((changes < REPEAT_RATIO * np.percentile(changes, 75)).sum())
+    found = np.flatnonzero(changes < REPEAT_RATIO * np.percentile(changes, 75))
+    cadence = len(found) >= MIN_CADENCE and np.ptp(np.diff(found)) <= 1
+    return len(found) if cadence or len(found) > REPEAT_SHARE * (len(changes) + 1) else 0
 
 
 def _count(number: int, thing: str) -> str:

@@ -25,6 +25,8 @@ MATRICES |= {13: "chroma-derived-c", 14: "ictcp"}
 
 
 _MOST_INDEX_BYTES = 1 << 26
+_MOST_GAPS = 0.05
+"""Of all intervals; more than that and the frame rate counts as varying."""
 
 
 def check_file(path: str) -> None:
@@ -91,8 +93,9 @@ def clock_of(
 ) -> tuple[Fraction | None, bool]:
     """Frames a second, and whether the spacing varies, from the times of the packets.
 
-    Gaps (over 1.5 times the median) are left out; one tick of rounding is no variation. The mean
-    spacing is taken, or the median where it varies: 60 frames/s in milliseconds are 16, 17, 17.
+    Gaps (over 1.5 times the median) are left out as long as they are few: many of them are a rate
+    that varies. One tick of rounding is no variation. The mean spacing is taken, or the median
+    where it varies: 60 frames/s in milliseconds are 16, 17, 17.
     """
     steps = np.diff(np.unique(np.asarray(ticks, dtype=np.int64))).astype(np.float64)
     if not steps.size or not base:
@@ -101,7 +104,8 @@ def clock_of(
     regular = steps[steps <= 1.5 * median]
     mean = float(regular.mean())
     excess = np.maximum(np.abs(regular - mean) - 1, 0)
-    variable = bool(np.sqrt(np.mean(excess**2)) > 0.05 * mean)
+    many = len(regular) < (1 - _MOST_GAPS) * len(steps)
+    variable = many or bool(np.sqrt(np.mean(excess**2)) > 0.05 * mean)
     rate = 1 / (Fraction(median if variable else mean) * base)
     if average and abs(average / rate - 1) <= Fraction(1, 100):
         return average, variable

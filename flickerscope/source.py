@@ -57,7 +57,9 @@ class VideoInfo:
     promised_frames: int | None = None
     """Frames that the container says it holds."""
     variable_rate: bool = False
-    """Whether the spacing of the timestamps varies by more than 5 % (gaps aside)."""
+    """Whether the spacing of the timestamps varies by more than 5 % (few gaps aside)."""
+    interlaced: bool = False
+    """Whether a frame holds two fields, which were taken one after the other."""
     notes: tuple[str, ...] = ()
     """What was assumed or converted, one sentence each."""
 

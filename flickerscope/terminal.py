@@ -85,7 +85,8 @@ def analysis_summary(result: Measurement, *, device: str, verbose: bool = False)
     parts.append(Text("rms in code values (0..255)\n", style="dim"))
     parts.append(headline)
     parts.extend(_line_texts(tuple(lines), result.rate))
-    parts.extend(_remarks(result.warnings, result.notes, verbose))
+    alone = result.clips[0] if len(result.clips) == 1 else result  # no need to name the one video
+    parts.extend(_remarks(alone.warnings, alone.notes, verbose))
     parts.append(Text(f"\n{analysis_citation(result)}; on {device}", style="dim"))
     return Group(*parts)
 

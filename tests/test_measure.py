@@ -490,3 +490,21 @@ def test_every_setting_has_a_test_in_which_it_changes_a_number():
     for name, value in changes.items():
         pred, ref = (rgb, rgb[:, ::-1].copy()) if name == "planes" else (x, y)
         assert numbers(pred, ref, **{name: value}) != numbers(pred, ref), name
+
+
+@pytest.mark.parametrize(
+    ("repeated", "warned"),
+    [
+        (range(1, 40, 2), True),  # every frame is shown twice
+        (range(4, 40, 5), True),  # one in five
+        ((7, 20), False),
+        ((), False),
+    ],
+    ids=["hold-2", "one in five", "two by chance", "none"],
+)
+def test_repeated_frames_are_told_where_they_have_a_cadence_or_are_many(repeated, warned):
+    frames = np.random.default_rng(3).integers(60, 190, (40, 32, 48)).astype(np.uint8)
+    for index in repeated:
+        frames[index] = frames[index - 1]
+    (clip,) = analyze(frames, fps=24).clips
+    assert any("repeat the one before" in text for text in clip.warnings) == warned

@@ -687,9 +687,9 @@ def test_rotation_is_noted_and_not_applied(media: Media) -> None:
 
 
 @pytest.mark.parametrize("name", ["street_interlaced_mpeg2.mpg", "street_interlaced_tff.mkv"])
-def test_interlaced_content_is_noted(media: Media, name: str) -> None:
+def test_interlaced_content_is_known(media: Media, name: str) -> None:
     source = VideoFile(media(f"real/derived/{name}"))
-    assert any(note.startswith("interlaced") for note in source.info.notes)
+    assert source.info.interlaced
     assert source.info.rate == 30
 
 

@@ -259,6 +259,7 @@ def _input(role: str, clip: Clip) -> dict[str, Any]:
         "frames_measured": clip.frames,
         "measured_rate": None if clip.rate is None else float(clip.rate),
         "variable_rate": info.variable_rate,
+        "interlaced": info.interlaced,
         "pixel_format": info.pixel_format,
         "bits": info.bits,
         "range": info.range,

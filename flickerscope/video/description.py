@@ -89,8 +89,6 @@ def picture_notes(
             f"rotation metadata of {picture.rotation} degrees not applied: "
             "the measurement does not depend on it"
         )
-    if picture.interlaced_frame:
-        yield "interlaced: measured as stored, where the combing of moving edges reads as flicker"
     container = stream.container
     if isinstance(container, InputContainer):
         if len(video_streams(container)) > 1:
@@ -133,5 +131,6 @@ def describe(
         primaries=PRIMARIES.get(stream.codec_context.color_primaries),
         promised_frames=promised,
         variable_rate=variable,
+        interlaced=bool(picture.interlaced_frame),
         notes=notes,
     )
