@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # typer brings its own click, or takes the one that is installed: this is the class of either.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+NO_MEMORY = "out of memory: try a smaller --crop or --segment"
+
 OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
@@ -200,7 +202,11 @@ def analyze_command(
     outputs.check(videos)
     _check_limit(fail_above)
     from flickerscope.comparison import analyze
+    from flickerscope.probe import check_file
     from flickerscope.resources import pick_device
+
+    for video in videos:
+        check_file(video)
 
     took = str(pick_device(device))
     chosen = _load_settings(settings)
@@ -277,7 +283,12 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except MemoryError:
-        return _complain("out of memory: try a smaller --crop or --segment", FAILURE)
+        return _complain(NO_MEMORY, FAILURE)
+    except RuntimeError as error:
+        # How torch says that memory is out depends on the device.
+        if "alloc" not in str(error) and "out of memory" not in str(error):
+            raise
+        return _complain(NO_MEMORY, FAILURE)
 
 
 def _message(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flickerscope import excess, judge
 from flickerscope.excess import BandExcess, Line, PictureChange
-from flickerscope.frames import open_source
+from flickerscope.frames import is_path, open_source
 from flickerscope.judge import Verdict
 from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, frame_counter
@@ -46,7 +46,7 @@ class Comparison:
     ref_share: float | None
     picture: PictureChange
     lines: tuple[Line, ...]
-    """Single frequencies at which the prediction flickers and the reference does not."""
+    """Single frequencies at which the prediction has power that the reference lacks."""
     paired: PairedReading | None
     """Frame-by-frame readings, where the videos match."""
     paired_reason: str | None
@@ -144,7 +144,7 @@ def compare(
         pred: the prediction: a path, array or tensor as in `analyze`, or a `Measurement`.
         ref: the reference, likewise. A `Measurement` made with ``ladder=True`` serves
             predictions of any length.
-        fps: frames a second of arrays.
+        fps: frames a second of arrays; a file brings its own.
         settings, device, threads, memory, progress, options: as in `analyze`.
 
     Raises:
@@ -160,7 +160,12 @@ def compare(
     sides = [
         side
         if isinstance(side, Measurement)
-        else open_source(side, fps=fps, planes=chosen.planes, threads=resources.threads)
+        else open_source(
+            side,
+            fps=None if is_path(side) and not (is_path(pred) and is_path(ref)) else fps,
+            planes=chosen.planes,
+            threads=resources.threads,
+        )
         for side in (pred, ref)
     ]
     with Workers.start(resources) as workers:
@@ -190,8 +195,11 @@ def _comparison(match: Match) -> Comparison:
     speed = _speed(pred, ref, settings)
     lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n], speed=speed))
     paired, reason = match.read_pair(transforms[0])
-    still = judge.is_still(pred, segment), judge.is_still(ref, segment)
-    verdict, basis = judge.judge(headline, table, still)
+    paces = (
+        judge.pace(pred, segment, headline.pred_power, transforms[0]),
+        judge.pace(ref, segment, headline.ref_power, transforms[1]),
+    )
+    verdict, basis = judge.judge(headline, table, *paces)
     return Comparison(
         settings=settings,
         segment=segment,
@@ -216,7 +224,9 @@ def _comparison(match: Match) -> Comparison:
         ),
         warnings=(
             *judge.comparison_warnings(headline, floor_db, change, segment, settings),
+            *judge.colour_warnings(table, headline),
             *judge.codec_warnings(pred, ref),
+            *judge.transfer_warnings(pred, ref),
             *judge.by_role(pred, ref, "warnings"),
         ),
     )

@@ -68,7 +68,9 @@ class BandExcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Flicker at one frequency: power that stands out of the bins around it."""
+    """Power at one frequency that stands out of the bins around it: flicker, or a grating
+    that moves.
+    """
 
     plane: str
     scale: str

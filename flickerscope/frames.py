@@ -113,6 +113,11 @@ class ArraySource:
         return Plane(name=name, height=height, width=width, dtype=dtype, scale=scale, offset=offset)
 
 
+def is_path(video: object) -> bool:
+    """Whether a video is given by its file."""
+    return isinstance(video, (str, os.PathLike))
+
+
 def open_source(
     video: str | os.PathLike[str] | NDArray[Any] | torch.Tensor,
     *,

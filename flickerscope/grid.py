@@ -57,11 +57,6 @@ class FrameBuffer:
         self._rows = torch.empty(capacity, cells, dtype=dtype, device=device)
         self._next = 0
 
-    @property
-    def bytes(self) -> int:
-        """Size when full."""
-        return self._rows.numel() * self._rows.element_size()
-
     def append(self, frame: torch.Tensor) -> torch.Tensor:
         """Copy in the next frame, of any shape with as many cells; returns the copy, so shaped."""
         row = self._rows[self._next % len(self._rows)].view(frame.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from flickerscope.errors import SettingsError
@@ -21,6 +22,7 @@ Verdict = Literal[
 ]
 
 THRESHOLD_DB: Final = 3.0
+_SCALES = ("y/block", "y/pixel", "y/global")
 SLOW: Final = 0.125  # cycles/frame: below it lie drift and slow motion
 BLUR_DB: Final = -1.0
 
@@ -72,6 +74,30 @@ def by_role(pred: Measurement, ref: Measurement, kind: Literal["notes", "warning
     ]
 
 
+def colour_warnings(table: tuple[BandExcess, ...], headline: BandExcess) -> list[str]:
+    """A sentence for each chroma plane that the verdict, which is about luma, leaves out."""
+    return [
+        f"{row.plane.capitalize()} has {row.excess_db:+.1f} dB more in {row.band}: the colour "
+        "flickers or moves more, the headline is about luma"
+        for row in table
+        if row.plane != "y"
+        and (row.scale, row.band) == (headline.scale, headline.band)
+        and row.excess_db >= THRESHOLD_DB
+    ]
+
+
+def transfer_warnings(pred: Measurement, ref: Measurement) -> list[str]:
+    """A sentence where code values do not mean the same light on both sides."""
+    found = []
+    for name in ("transfer", "matrix"):
+        kinds = {getattr(c.info, name) for side in (pred, ref) for c in side.clips} - {None}
+        if len(kinds) > 1:
+            found.append(
+                f"different {name} ({', '.join(sorted(kinds))}): code values do not mean the same"
+            )
+    return found
+
+
 def codec_warnings(pred: Measurement, ref: Measurement) -> list[str]:
     """A sentence where the videos were not compressed alike."""
     codecs = sorted({c.info.codec for side in (pred, ref) for c in side.clips if c.info.codec})
@@ -80,34 +106,57 @@ def codec_warnings(pred: Measurement, ref: Measurement) -> list[str]:
     return [f"different codecs ({', '.join(codecs)}) add flicker of their own: compare under one"]
 
 
-def is_still(measurement: Measurement, segment: int) -> bool:
-    """Whether in every clip over half of the picture changes by less than rounding does."""
-    return all(clip.readings[segment].still_power < ROUNDING_POWER for clip in measurement.clips)
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Whether a video moves, as far as its spectrum tells."""
+
+    still: bool
+    """Over half of the picture changes by less than rounding does."""
+    fast: bool
+    """It changes fast rather than slowly: unlike motion, which is slow in most of its power."""
+
+
+def pace(measurement: Measurement, segment: int, headline: float, transform: Transform) -> Pace:
+    """Of one side; ``headline``: its power in the headline band, code^2."""
+    still = all(clip.readings[segment].still_power < ROUNDING_POWER for clip in measurement.clips)
+    if not transform.is_spectrum:
+        return Pace(still, True)
+    name = next(name for name in _SCALES if name in measurement.rungs[segment].spectra)
+    spectrum = measurement.rungs[segment].spectra[name]
+    slow = float(spectrum.mean_power[transform.frequencies.numpy() < SLOW].sum())
+    return Pace(still, headline >= slow)
 
 
 def judge(
-    headline: BandExcess, table: tuple[BandExcess, ...], still: tuple[bool, bool]
+    headline: BandExcess, table: tuple[BandExcess, ...], pred: Pace, ref: Pace
 ) -> tuple[Verdict, str]:
     """In words, and what they rest on.
 
-    Only where the reference is still is high-frequency energy known to be flicker, and then every
-    band above 0.125 cycles/frame has a say: the headline's first, else the one that differs most.
+    Only beside a still reference, in a prediction that changes fast rather than slowly, is
+    high-frequency energy known to be flicker. Then every band above 0.125 cycles/frame has a say:
+    the headline's first, else the one that differs most.
 
     Args:
         headline: the band that the verdict is about.
         table: all bands.
-        still: whether prediction and reference are still.
+        pred, ref: how the two move.
     """
     same_scale = [r for r in table if (r.plane, r.scale) == (headline.plane, headline.scale)]
-    fast = [headline, *(row for row in same_scale if row.low >= SLOW)]
-    more = max(fast, key=lambda row: row.excess_db)
-    less = min(fast, key=lambda row: row.excess_db)
-    if still[1] and more.excess_db >= THRESHOLD_DB:
-        band = headline if headline.excess_db >= THRESHOLD_DB else more
-        return "flickers more", f"{_size(band)}, where the reference is still"
-    if still[0] and less.excess_db <= -THRESHOLD_DB:
-        band = headline if headline.excess_db <= -THRESHOLD_DB else less
-        return "flickers less", f"{_size(band)}, and the prediction is still"
+    fast = [row for row in same_scale if row.low >= SLOW or row.band == SECOND_DIFFERENCE]
+    more = max(fast, key=lambda row: row.excess_db, default=headline)
+    less = min(fast, key=lambda row: row.excess_db, default=headline)
+    if fast and ref.still and pred.fast and more.excess_db >= THRESHOLD_DB:
+        band = headline if headline in fast and headline.excess_db >= THRESHOLD_DB else more
+        return (
+            "flickers more",
+            f"{_size(band)}, where the reference is still and the changes are fast",
+        )
+    if fast and pred.still and ref.fast and less.excess_db <= -THRESHOLD_DB:
+        band = headline if headline in fast and headline.excess_db <= -THRESHOLD_DB else less
+        return (
+            "flickers less",
+            f"{_size(band)}, where the prediction is still and the reference changes fast",
+        )
     if headline.excess_db >= THRESHOLD_DB:
         return (
             "more high-frequency energy",
@@ -163,8 +212,8 @@ def comparison_warnings(
         )
     elif headline.band != settings.primary_band:
         warnings.append(
-            f"segments of {segment} frames do not resolve {settings.primary_band}: "
-            f"the headline is {headline.band}"
+            f"segments of {segment} frames at this rate do not show {settings.primary_band} "
+            f"apart from slow change: the headline is {headline.band}"
         )
     elif not headline.reliable:
         warnings.append(
@@ -173,7 +222,7 @@ def comparison_warnings(
         )
     if floor_db is not None and headline.excess_db < THRESHOLD_DB <= floor_db:
         warnings.append(
-            f"the calmest tenth of the picture has {floor_db:+.1f} dB more, which motion elsewhere "
+            f"the calmest tenth of the picture has {floor_db:+.1f} dB more, which the rest of it "
             "outweighs in the headline"
         )
     if change.sharpness_db is not None and change.sharpness_db < BLUR_DB:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from flickerscope import histogram
-from flickerscope.resources import Resources, exact_products, plain_arithmetic
+from flickerscope.resources import Resources, plain_arithmetic, torch_to_ourselves
 from flickerscope.spectrum import Transform
 
 __all__ = ["CellPower", "Kernel", "Pending", "Workers"]
@@ -54,15 +54,12 @@ class Workers:
 
         Torch gets one thread here meanwhile: the decoder's threads are at work on the next frames.
         """
-        threads = torch.get_num_threads()
         workers = cls(resources)
         try:
-            torch.set_num_threads(1)
-            with exact_products(), plain_arithmetic(resources.device):
+            with torch_to_ourselves(), plain_arithmetic(resources.device):
                 yield workers
         finally:
             workers._pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)
 
     def run(self, work: Sequence[Callable[[], object]]) -> list[Future[object]]:
         """Start all of it; a single worker does it at once, in this thread."""

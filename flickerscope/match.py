@@ -11,9 +11,10 @@ from flickerscope.kernel import Workers
 from flickerscope.measure import BlockTrack, measure
 from flickerscope.measurement import Measurement, require_same_settings
 from flickerscope.paired import PairedReading, read_pair
+from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
 from flickerscope.source import Source
-from flickerscope.spectrum import Transform
+from flickerscope.spectrum import Transform, make_transform
 
 __all__ = ["Match", "Progress", "Side", "frame_counter"]
 
@@ -95,12 +96,20 @@ class Match:
         if pred is None or ref is None:
             if self.settings.axis == "hz":
                 raise SettingsError("axis hz needs the frame rates of both videos: give fps")
+            if pred is not ref:
+                unknown = "pred" if pred is None else "ref"
+                self.notes.append(
+                    f"the frame rate of {unknown} is not known: compared in cycles/frame"
+                )
             return None
         if abs(pred - ref) <= SAME_RATE * max(pred, ref):
             return None
         ours, theirs = float(pred), float(ref)
         if self.settings.axis != "auto":
-            self.notes.append(f"{ours:.6g} and {theirs:.6g} frames/s, each at its own rate")
+            self.notes.append(
+                f"{ours:.6g} and {theirs:.6g} frames/s, each at its own rate: segments of as many "
+                "frames last differently long, and their bins differ in width"
+            )
             return None
         faster = "pred" if pred > ref else "ref"
         if isinstance(self.sides[faster], Measurement):
@@ -117,15 +126,26 @@ class Match:
     def _settings_of_video(self) -> Settings:
         """Along an axis in Hz, bands of cycles/frame become bands in Hz at the lower rate."""
         chosen = self.settings
-        if chosen.axis != "hz" or chosen.in_hertz:
+        if chosen.axis != "hz":
             return chosen
+        if chosen.in_hertz:
+            return self._with_one_headline(chosen)
         lower = float(min(rate for name in self.sides if (rate := self._own_rate(name))))
         bands = ", ".join(
             f"{band.name}:{'' if band.low is None else repr(band.low * lower)}"
             f"-{band.high * lower!r}Hz"
             for band in chosen.band_ranges
         )
-        return chosen.with_changes(bands=bands)
+        return self._with_one_headline(chosen.with_changes(bands=bands))
+
+    def _with_one_headline(self, chosen: Settings) -> Settings:
+        """At different rates each side alone might pick another band for its map and floor."""
+        if any(isinstance(side, Measurement) for side in self.sides.values()):
+            return chosen
+        frames = chosen.segment or LADDER[0]
+        transforms = [make_transform(frames, chosen, self._own_rate(n)) for n in self.sides]
+        band = headline_band(chosen, *transforms)
+        return chosen.with_changes(primary=transforms[0].bands[band].name)
 
     def _why_not_paired(self) -> str | None:
         """A reason known before any frame is read."""
@@ -146,7 +166,7 @@ class Match:
     def _same_rate(self) -> bool:
         pred, ref = self._own_rate("pred"), self._own_rate("ref")
         if pred is None or ref is None:
-            return pred is ref
+            return True  # in step frame by frame, as far as anyone can tell
         return abs(pred - ref) <= SAME_RATE * max(pred, ref)
 
     def _measure_both(self) -> tuple[Measurement, Measurement, int]:

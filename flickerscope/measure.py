@@ -31,7 +31,7 @@ Progress = Callable[[int], None]
 
 DEFAULT_SEGMENT: Final = LADDER[0]
 SAMPLE_EVERY: Final = 8  # frames, for the picture's contrast and sharpness
-TRACK_IN_MEMORY: Final = 64 << 20  # bytes; longer tracks go to a temporary file
+TRACK_IN_MEMORY: Final = 16 << 20  # bytes; longer tracks go to a temporary file
 REPEAT_SHARE: Final = 0.2
 REPEAT_RATIO: Final = 0.1
 MIN_CADENCE: Final = 4  # repeats
@@ -125,12 +125,12 @@ class _Pass:
         self._check_crop()
         # Beyond what must be known of a shot, room for the frames that come in while a segment
         # is measured.
-        self.capacity = HORIZON * max(lengths) + LOOKAHEAD + 2 + max(lengths) // 2
+        self.capacity = HORIZON * max(lengths) + LOOKAHEAD + 2 + max(lengths) // 4
+        self._check_memory()
         self.planes = [
             PlaneBuffers(plane, source.planes[0], settings, self.capacity, device)
             for plane in source.planes
         ]
-        self._check_memory()
         self.rungs = {frames: self._new_rung(frames) for frames in lengths}
         self.plans: dict[int, ShotSegments] = {}
         self.cuts = CutDetector()
@@ -196,7 +196,13 @@ class _Pass:
             )
 
     def _check_memory(self) -> None:
-        needed = sum(buffers.bytes for buffers in self.planes)
+        if "pixel" not in self.settings.scales:
+            return
+        luma = self.source.planes[0]
+        needed = self.capacity * sum(
+            PlaneBuffers.cells(plane, luma, self.settings) * plane.dtype.itemsize
+            for plane in self.source.planes
+        )
         allowed = self.workers.resources.memory
         if needed > allowed:
             info = self.source.info
@@ -310,13 +316,10 @@ class _Pass:
     def _finish(self) -> None:
         self._split(self.cuts.flush())
         last = self.frames - self.shot_start
-        if last >= MIN_FRAMES and not self._any_segment(last):
-            # The last shot is the longest and all of it is in the buffers: no second reading.
+        if not self.shots and MIN_FRAMES <= last < min(self.lengths):
+            # All of it is in the buffers: no second reading.
             self.lengths = (last,)
             self.rungs = {last: self._new_rung(last)}
-            for start, stop in self.shots:
-                self.rungs[last].skipped_shots += 1
-                self.rungs[last].skipped_frames += stop - start
         self._end_shot(self.frames)
         if self.longest_shot < MIN_FRAMES:
             name = self.source.info.path
@@ -324,14 +327,6 @@ class _Pass:
                 f"{name}: {_count(self.frames, 'frame')}, {self.longest_shot} in the longest shot; "
                 f"{MIN_FRAMES} frames without a cut are the least that can be measured"
             )
-
-    def _any_segment(self, last: int) -> bool:
-        """Whether a length fits, or a shot before the last one is a longer basis for another."""
-        return (
-            any(rung.starts for rung in self.rungs.values())
-            or last >= min(self.lengths)
-            or last < self.longest_shot
-        )
 
     def _clip(self, rungs: dict[int, RungSum]) -> Clip:
         for future in self.looking:
@@ -368,9 +363,11 @@ class _Pass:
 
     def _warnings(self, rungs: dict[int, RungSum]) -> Iterator[str]:
         yield from self.source.problems()
-        wanted = self.settings.segment
-        if wanted is not None and wanted not in rungs:
+        wanted = self.settings.segment or DEFAULT_SEGMENT
+        if self.frames >= wanted > self.longest_shot:
             yield f"no shot has {wanted} frames: measured in segments of {max(rungs)}"
+        elif self.settings.segment is not None and wanted not in rungs:
+            yield f"measured in segments of {max(rungs)} frames, not of {wanted}"
         for rung in rungs.values():
             if rung.skipped_shots:
                 yield (

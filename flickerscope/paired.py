@@ -24,6 +24,7 @@ MAX_FRAMES: Final = 128  # a segment: the products of all its frames are kept fo
 MIN_CORRELATION: Final = 0.5
 LAG_MARGIN: Final = 0.05
 MIN_SHIFT: Final = 5
+MIN_COHERENCE_FRAMES: Final = 14  # five rolls from which to take the bias
 TILE: Final = 4  # blocks
 CHUNK: Final = 64  # frames read at once
 SAMPLES: Final = 16  # frames that are correlated
@@ -185,7 +186,7 @@ class _TileProducts:
         self.pp = self.pp + p @ p.mT
         self.rr = self.rr + r @ r.mT
         self.pr = self.pr + p @ r.mT
-        self.cells += p.shape[0] * p.shape[2]
+        self.cells += pred.shape[1] * pred.shape[2]
         self.segments += 1
 
     def reading(self, lag: int, correlation: float) -> PairedReading:
@@ -194,7 +195,8 @@ class _TileProducts:
         s_pp, s_rr = _auto(self.pp, real, imaginary), _auto(self.rr, real, imaginary)
         cross = _cross(self.pr, real, imaginary, real, imaginary)
         weights = self.transform.weights
-        enough = self.segments >= MIN_SEGMENTS
+        reason = self._why_no_coherence()
+        enough = reason is None
         explained = coherence = None
         if enough:
             rolled = self._rolled(real, imaginary)
@@ -210,10 +212,15 @@ class _TileProducts:
             frequencies=self.transform.frequencies.numpy(),
             coherence=coherence,
             error=error.clamp(min=0).numpy(),
-            note=None
-            if enough
-            else f"coherence needs {MIN_SEGMENTS} segments, got {self.segments}",
+            note=reason,
         )
+
+    def _why_no_coherence(self) -> str | None:
+        if self.segments < MIN_SEGMENTS:
+            return f"coherence needs {MIN_SEGMENTS} segments, got {self.segments}"
+        if self.transform.frames < MIN_COHERENCE_FRAMES:
+            return f"coherence needs segments of {MIN_COHERENCE_FRAMES} frames or more"
+        return None
 
     def _rolled(self, real: torch.Tensor, imaginary: torch.Tensor) -> list[_Rolled]:
         """The spectra of the reference rolled by 5 .. N-5 frames, with both videos."""
@@ -272,14 +279,17 @@ def _ratio(value: float | None, by: float) -> float | None:
 
 
 def _by_tile(grid: torch.Tensor) -> torch.Tensor:
-    """(frames, rows, columns) to (tiles, frames, cells), float64, each cell's mean taken off."""
+    """(frames, rows, columns) to (tiles, frames, cells), float64, each cell's mean taken off.
+
+    The last tiles are filled up with cells of 0, which add nothing to any product.
+    """
     frames, rows, columns = grid.shape
-    high, wide = min(TILE, rows), min(TILE, columns)
-    down, across = rows // high, columns // wide
-    x = grid[:, : down * high, : across * wide].to(torch.float64)
+    down, across = -(-rows // TILE), -(-columns // TILE)
+    x = grid.to(torch.float64)
     x = x - x.mean(0)
-    x = x.reshape(frames, down, high, across, wide).permute(1, 3, 0, 2, 4)
-    return x.reshape(down * across, frames, high * wide)
+    x = torch.nn.functional.pad(x, (0, across * TILE - columns, 0, down * TILE - rows))
+    x = x.reshape(frames, down, TILE, across, TILE).permute(1, 3, 0, 2, 4)
+    return x.reshape(down * across, frames, TILE * TILE)
 
 
 def _auto(products: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:

@@ -39,10 +39,11 @@ class PlaneBuffers:
         }
         self.keeps_pixels = pixels > 0
 
-    @property
-    def bytes(self) -> int:
-        """Of all buffers when full."""
-        return sum(buffer.bytes for buffer in self.buffers.values())
+    @staticmethod
+    def cells(plane: Plane, luma: Plane, settings: Settings) -> int:
+        """Pixels of a plane that are measured."""
+        rows, columns = _crop(plane, luma, settings)
+        return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
     def append(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Take a frame's plane; returns it, cropped, and its block grid in code values."""
@@ -61,8 +62,9 @@ def _crop(plane: Plane, luma: Plane, settings: Settings) -> tuple[slice, slice]:
         return slice(0, plane.height), slice(0, plane.width)
 
     def scaled(start: int, length: int, full: int, own: int) -> slice:
-        first = start * own // full
-        return slice(first, max(first + 1, -(-(start + length) * own // full)))
+        every = max(1, round(full / own))  # pixels of luma a sample
+        first = min(start // every, own - 1)
+        return slice(first, min(own, -(-(start + length) // every)))
 
     return (
         scaled(crop.top, crop.height, luma.height, plane.height),
@@ -91,6 +93,7 @@ class Look:
         ends = (0.5 - offset) / scale, (254.5 - offset) / scale
         beyond = torch.count_nonzero(x <= ends[0]) + torch.count_nonzero(x >= ends[1])
         self.clipped = float(beyond) / x.numel()
+        self._samples = x[:0]  # the values stay, the pixels need not
 
 
 def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from flickerscope.errors import DeviceError, SettingsError
 
-__all__ = ["Resources", "exact_products", "pick_device", "pick_resources", "plain_arithmetic"]
+__all__ = ["Resources", "pick_device", "pick_resources", "plain_arithmetic", "torch_to_ourselves"]
 
 MEGABYTE = 1 << 20
+MOST_THREADS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +40,21 @@ def pick_resources(
     Args:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         threads: default: the cores this process may run on.
-        memory: megabytes for buffers; default: half of the machine's memory.
+        memory: megabytes for buffers; default: half of the memory of the machine or the GPU.
 
     Raises:
         DeviceError: the machine has no such device.
         SettingsError: no such kind of device, or a number that is not positive.
     """
-    if threads is not None and threads < 1:
-        raise SettingsError(f"threads: at least 1, got {threads}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise SettingsError(f"threads: 1 to {MOST_THREADS}, got {threads}")
     if memory is not None and not 0 < memory < math.inf:
         raise SettingsError(f"memory: a positive number of megabytes, got {memory}")
+    chosen = pick_device(device)
     return Resources(
-        device=pick_device(device),
-        threads=threads or _cores(),
-        memory=round(memory * MEGABYTE) if memory else _machine_memory() // 2,
+        device=chosen,
+        threads=threads or min(_cores(), MOST_THREADS),
+        memory=round(memory * MEGABYTE) if memory else _memory_of(chosen) // 2,
     )
 
 
@@ -73,15 +77,70 @@ def pick_device(name: str) -> torch.device:
     return torch.device(kind)
 
 
-@contextmanager
-def exact_products() -> Iterator[None]:
-    """Full float32 products, whatever the caller asked of torch; for the whole process."""
-    precision = torch.get_float32_matmul_precision()
+class _TorchState:
+    """What torch keeps for the whole process: saved by the first run, set back by the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._threads = 1
+        self._restore_precision: Callable[[], None] = _nothing
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._runs:
+                self._threads = torch.get_num_threads()
+                self._restore_precision = _set_full_precision()
+            self._runs += 1
+        torch.set_num_threads(1)
+
+    def leave(self) -> None:
+        torch.set_num_threads(self._threads)
+        with self._lock:
+            self._runs -= 1
+            if not self._runs:
+                self._restore_precision()
+
+
+def _nothing() -> None:
+    """Nothing to set back."""
+
+
+def _set_full_precision() -> Callable[[], None]:
+    """Full float32 products; returns what sets torch back to what it was."""
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return _set_full_precision_by_place()
     torch.set_float32_matmul_precision("highest")
+    return lambda: torch.set_float32_matmul_precision(before)
+
+
+def _set_full_precision_by_place() -> Callable[[], None]:
+    """The same by torch's newer interface, where the caller uses that: it allows no mixture."""
+    backends: list[Any] = [torch.backends.cuda, torch.backends.mkldnn]
+    places = [place for backend in backends if (place := getattr(backend, "matmul", None))]
+    saved = [(p, p.fp32_precision) for p in places if hasattr(p, "fp32_precision")]
+
+    def set_all(values: list[tuple[Any, str]]) -> None:
+        for place, value in values:
+            place.fp32_precision = value
+
+    set_all([(place, "ieee") for place, _ in saved])
+    return lambda: set_all(saved)
+
+
+_TORCH = _TorchState()
+
+
+@contextmanager
+def torch_to_ourselves() -> Iterator[None]:
+    """Full float32 products and one torch thread, whatever the caller asked of torch."""
+    _TORCH.enter()
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(precision)
+        _TORCH.leave()
 
 
 @contextmanager
@@ -89,6 +148,7 @@ def plain_arithmetic(device: torch.device) -> Iterator[None]:
     """No gradients and no automatic half precision, in this thread."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch.device("cpu"))  # of tensors that are made without naming one
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         yield
@@ -101,7 +161,9 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def _machine_memory() -> int:
+def _memory_of(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on Windows

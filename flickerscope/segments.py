@@ -26,6 +26,7 @@ LOOKAHEAD = 8
 MIN_CUT_DIFFERENCE = 12.0
 MIN_CUT_RATIO = 4.0
 MAX_CUT_CORRELATION = 0.8
+MAX_FLASH = 3  # frames
 
 
 def segment_starts(frames: int, length: int) -> list[int]:
@@ -83,11 +84,13 @@ class CutDetector:
 
     A cut is where the mean absolute difference D to the frame before is over 12 code values and
     over 4 times the median of D within 8 frames, and the two frames correlate below 0.8: so a
-    flash, which leaves the picture's structure alone, is none.
+    flash, which leaves the picture's structure alone, is none. Nor is a change that is undone
+    within 3 frames, such as to a black or a white frame and back.
     """
 
     def __init__(self) -> None:
         self._last: torch.Tensor | None = None
+        self._frames: deque[torch.Tensor] = deque(maxlen=2 * LOOKAHEAD)
         self._differences: deque[float] = deque(maxlen=2 * LOOKAHEAD + 1)
         self._candidates: deque[tuple[int, float]] = deque()
         self._seen = 0
@@ -102,6 +105,7 @@ class CutDetector:
         if restart:
             cuts = self.flush()
             self._differences.clear()
+            self._frames.clear()
             self._last = None
         if self._last is not None:
             difference = float((frame - self._last).abs().mean())
@@ -111,6 +115,7 @@ class CutDetector:
             ):
                 self._candidates.append((self._seen, difference))
         self._last = frame
+        self._frames.append(frame)
         self._seen += 1
         return cuts + self._settle(self._seen - 1 - LOOKAHEAD)
 
@@ -127,9 +132,27 @@ class CutDetector:
             newest = len(self._differences) - 1
             own = newest - (self._seen - 1 - index)
             near = list(self._differences)[max(0, own - LOOKAHEAD) : own + LOOKAHEAD + 1]
-            if difference > MIN_CUT_RATIO * _median(near):
+            if difference > MIN_CUT_RATIO * _median(near) and not self._is_undone(index):
                 cuts.append(index)
         return cuts
+
+    def _is_undone(self, index: int) -> bool:
+        """Whether a frame shortly before a change looks like one shortly after it.
+
+        The frames on both sides of the change are compared with those up to 4 frames away from
+        them across it, so that the way into a flash and the way out of it are both seen.
+        """
+        first = self._seen - len(self._frames)
+        inside = range(max(first, index - 1 - MAX_FLASH), min(self._seen, index + 1 + MAX_FLASH))
+        before = [i for i in inside if i < index]
+        after = [i for i in inside if i >= index]
+        pairs = [(index - 1, i) for i in after[1:]] + [(i, index) for i in before[:-1]]
+        frames = self._frames
+        return any(
+            frame_correlation(frames[a - first], frames[b - first]) >= MAX_CUT_CORRELATION
+            and not _is_flat(frames[a - first])
+            for a, b in pairs
+        )
 
 
 def _median(values: list[float]) -> float:
@@ -140,11 +163,15 @@ def _median(values: list[float]) -> float:
     return (ordered[middle - 1] + ordered[middle]) / 2
 
 
+def _is_flat(frame: torch.Tensor) -> bool:
+    return float(frame.var(correction=0)) <= 1e-6
+
+
 def frame_correlation(a: torch.Tensor, b: torch.Tensor) -> float:
     """Of two frames; with a flat one 0 if the other has texture, else 1."""
     a, b = a - a.mean(), b - b.mean()
     norms = float(a.square().sum()), float(b.square().sum())
-    flat = [norm <= 1e-6 * a.numel() for norm in norms]
+    flat = [_is_flat(a), _is_flat(b)]
     if any(flat):
         return 1.0 if all(flat) else 0.0
     return float((a * b).sum()) / math.sqrt(norms[0] * norms[1])

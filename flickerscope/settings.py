@@ -116,7 +116,7 @@ class Settings:
     """Frames by which the prediction comes late, -2..2; ``None``: found from the frames."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scales", tuple(self.scales))
+        object.__setattr__(self, "scales", _scales(self.scales))
         _choice("window", self.window, get_args(Window))
         _choice("axis", self.axis, get_args(Axis))
         _choice("planes", self.planes, get_args(Planes))
@@ -214,6 +214,12 @@ class Settings:
             raise SettingsError(
                 "axis frame compares cycles/frame: give the bands in cycles/frame too"
             )
+
+
+def _scales(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        raise SettingsError(f"scales: a list such as ['pixel', 'block'], got {value!r}")
+    return tuple(value)
 
 
 def _is_whole(value: object) -> bool:

@@ -193,8 +193,15 @@ def make_transform(
     """
     if frames < MIN_FRAMES:
         raise InputError(f"a segment needs {MIN_FRAMES} frames or more, got {frames}")
-    if frames < MIN_SPECTRUM_FRAMES:
-        return _second_difference(frames)
+    with torch.device("cpu"):
+        if frames < MIN_SPECTRUM_FRAMES:
+            return _second_difference(frames)
+        return _fourier(frames, settings, rate, lowest)
+
+
+def _fourier(
+    frames: int, settings: Settings, rate: Fraction | None, lowest: float | None
+) -> Transform:
     bands = tuple(_fit_band(band, frames, rate, lowest) for band in settings.band_ranges)
     matrix, bin_of_row = _fourier_rows(frames, settings.window)
     return Transform(

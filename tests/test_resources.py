@@ -12,10 +12,10 @@ import torch
 from flickerscope import DeviceError, InputError, SettingsError, analyze, cli, compare
 from flickerscope.report import document
 from flickerscope.resources import (
-    exact_products,
     pick_device,
     pick_resources,
     plain_arithmetic,
+    torch_to_ourselves,
 )
 from flickerscope.video import encode
 
@@ -108,8 +108,8 @@ def test_what_was_asked_for_is_what_is_used():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"threads": 0}, "threads: at least 1, got 0"),
-        ({"threads": -2}, "threads: at least 1, got -2"),
+        ({"threads": 0}, "threads: 1 to 256, got 0"),
+        ({"threads": -2}, "threads: 1 to 256, got -2"),
         ({"memory": 0.0}, "memory: a positive number of megabytes, got 0.0"),
         ({"memory": -1}, "memory: a positive number"),
         ({"memory": float("nan")}, "memory: a positive number"),
@@ -132,10 +132,10 @@ def test_the_precision_that_the_caller_chose_comes_back(precision):
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision(precision)
-        with exact_products():
+        with torch_to_ourselves():
             assert torch.get_float32_matmul_precision() == "highest"
         assert torch.get_float32_matmul_precision() == precision
-        with pytest.raises(RuntimeError), exact_products():
+        with pytest.raises(RuntimeError), torch_to_ourselves():
             raise RuntimeError
         assert torch.get_float32_matmul_precision() == precision
     finally:
@@ -307,3 +307,32 @@ def test_arrays_that_lie_on_the_gpu_read_the_same(cuda_device):
     pairs = zip(device["videos"][0]["results"], host["videos"][0]["results"], strict=True)
     for ours, theirs in pairs:
         assert ours["power"] == pytest.approx(theirs["power"], rel=1e-4)
+
+
+def test_runs_side_by_side_leave_torch_as_it_was():
+    from concurrent.futures import ThreadPoolExecutor
+
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        video = footage(24, 16, 24)
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda _: numbers(analyze(video, fps=24)), range(8)))
+        assert all(result == results[0] for result in results)
+        assert torch.get_float32_matmul_precision() == "high"
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == threads
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def test_a_look_at_a_frame_lets_go_of_its_pixels():
+    """Kept for every eighth frame, they would make memory grow with the length of the video."""
+    from flickerscope.planes import Look
+    from flickerscope.source import Plane
+
+    plane = Plane(name="y", height=8, width=9, dtype=torch.uint8, scale=1.0, offset=0.0)
+    look = Look(torch.full((8, 9), 7, dtype=torch.uint8), plane)
+    look.measure()
+    assert look.mean == 7
+    assert look._samples.numel() == 0

@@ -105,13 +105,18 @@ def where(page: Page, shown: Place, left: float, top: float, width: float, heigh
     bar.set_label("rms (code values)", fontsize=SMALL, labelpad=2)
 
 
+LEAST = 0.5
+"""Code values at the end of the colour scale, so that rounding is not painted in full colours."""
+
+
 def _limit(values: Floats) -> tuple[float, bool]:
     """End of the colour scale, and whether single cells lie beyond it."""
     size = np.abs(values)
     most, nearly = float(size.max()), float(np.percentile(size, 99.5))
     if most < 1e-6:
         return 0.1, False
-    return (nearly, True) if nearly > 0 and most > 3 * nearly else (most, False)
+    limit, beyond = (nearly, True) if nearly > 0 and most > 3 * nearly else (most, False)
+    return (limit, beyond) if limit > LEAST else (LEAST, most > LEAST)
 
 
 def _blend(shown: Place, colours: Floats) -> Floats:

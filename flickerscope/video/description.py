@@ -87,7 +87,7 @@ def picture_notes(
     if picture.rotation:
         yield (
             f"rotation metadata of {picture.rotation} degrees not applied: "
-            "the measurement does not depend on it"
+            "blocks are cut from the picture as it is stored"
         )
     container = stream.container
     if isinstance(container, InputContainer):
