@@ -41,8 +41,8 @@ class BlockGrid:
 
 def _area_matrix(length: int, cells: int) -> torch.Tensor:
     """Averages ``length`` samples into ``cells`` equal cells, (cells, length), float64."""
-    edges = torch.arange(cells + 1, dtype=torch.float64) * length / cells
-    samples = torch.arange(length, dtype=torch.float64)
+    edges = torch.arange(cells + 1, dtype=torch.float64, device="cpu") * length / cells
+    samples = torch.arange(length, dtype=torch.float64, device="cpu")
     upper = torch.minimum(edges[1:, None], samples + 1)
     lower = torch.maximum(edges[:-1, None], samples)
     return (upper - lower).clamp(min=0) * cells / length

@@ -141,7 +141,7 @@ class _Pass:
         self.looks: list[Look] = []
         self.looking: list[Future[object]] = []
         self.picture: npt.NDArray[np.uint8] | None = None
-        self.brightness = torch.zeros(self.planes[0].grid.shape, dtype=torch.float64)
+        self.brightness = torch.zeros(self.planes[0].grid.shape, dtype=torch.float64, device="cpu")
         self.changes: list[float] = []
         self._last_blocks: torch.Tensor | None = None
         self._file: IO[bytes] | None = (

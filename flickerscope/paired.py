@@ -178,7 +178,7 @@ class _TileProducts:
         self.transform = transform
         self.segments = 0
         self.cells = 0
-        self.pp = self.rr = self.pr = torch.zeros(())
+        self.pp = self.rr = self.pr = torch.zeros((), device="cpu")
 
     def add(self, pred: torch.Tensor, ref: torch.Tensor) -> None:
         """Take a segment of both, (frames, rows, columns)."""
@@ -200,7 +200,7 @@ class _TileProducts:
         explained = coherence = None
         if enough:
             rolled = self._rolled(real, imaginary)
-            bins = torch.eye(len(s_pp[0]), dtype=s_pp.dtype)
+            bins = torch.eye(len(s_pp[0]), dtype=s_pp.dtype, device="cpu")
             explained = _explained(s_pp, s_rr, cross, weights, rolled).sum(0) / self.cells
             coherence = _ratios(_explained(s_pp, s_rr, cross, bins, rolled).sum(0), s_pp.sum(0))
         error = (s_pp + s_rr - 2 * cross.real).sum(0) / self.cells

@@ -93,7 +93,7 @@ class Look:
         ends = (0.5 - offset) / scale, (254.5 - offset) / scale
         beyond = torch.count_nonzero(x <= ends[0]) + torch.count_nonzero(x >= ends[1])
         self.clipped = float(beyond) / x.numel()
-        self._samples = x[:0]  # the values stay, the pixels need not
+        self._samples = torch.empty(0, device="cpu")  # the values stay, the pixels must not
 
 
 def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:

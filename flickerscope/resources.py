@@ -148,7 +148,6 @@ def plain_arithmetic(device: torch.device) -> Iterator[None]:
     """No gradients and no automatic half precision, in this thread."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.device("cpu"))  # of tensors that are made without naming one
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         yield

@@ -84,7 +84,7 @@ class Transform:
     def quadratures(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The real and the imaginary rows of a spectrum, (bins, frames) each, zeros filled in."""
         bins = len(self.frequencies)
-        real = torch.zeros(bins, self.frames, dtype=self.matrix.dtype)
+        real = torch.zeros(bins, self.frames, dtype=self.matrix.dtype, device="cpu")
         count = len(self.matrix) - bins
         real[self.bin_of_row[:count]] = self.matrix[:count]
         return real, self.matrix[count:]
