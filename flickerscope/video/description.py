@@ -14,7 +14,7 @@ from flickerscope.errors import InputError
 from flickerscope.pixels import CONVERTED, Layout, layout_of
 from flickerscope.probe import MATRICES, PRIMARIES, TRANSFERS, clock_of
 from flickerscope.source import VideoInfo
-from flickerscope.video.stream import Survey, video_streams
+from flickerscope.video.stream import Survey, fraction, video_streams
 
 __all__ = [
     "FULL",
@@ -110,12 +110,14 @@ def describe(
     picture = survey.first
     if picture is None:
         raise InputError(f"{path}: no frame can be decoded")
-    rate, variable = clock_of(survey.ticks, stream.time_base, stream.average_rate)
+    rate, variable = clock_of(
+        survey.ticks, fraction(stream.time_base), fraction(stream.average_rate)
+    )
     promised = stream.frames - survey.discarded if stream.frames else None
     if promised is None and survey.whole and not picture.interlaced_frame:
         promised = survey.shown  # of two fields, each may be a packet
     if picture.interlaced_frame and stream.average_rate:
-        rate = stream.average_rate
+        rate = fraction(stream.average_rate)
     return VideoInfo(
         path=path,
         width=picture.width,

@@ -26,6 +26,7 @@ from flickerscope.video.stream import (
     Replay,
     Tally,
     decoded,
+    fraction,
     opened,
     promised_end,
     survey_packets,
@@ -67,7 +68,7 @@ class VideoFile:
             if picture is None:
                 self._trouble = survey.trouble or "it holds no pictures"
                 return None
-            self._base = stream.time_base or Fraction(1)
+            self._base = fraction(stream.time_base) or Fraction(1)
             self._last = None if picture.interlaced_frame else max(survey.ticks, default=None)
             self._end = promised_end(container, stream)
             self._shape = shape_of(picture)

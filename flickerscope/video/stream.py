@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Rational
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -23,6 +25,7 @@ __all__ = [
     "Survey",
     "Tally",
     "decoded",
+    "fraction",
     "opened",
     "promised_end",
     "reason",
@@ -31,6 +34,10 @@ __all__ = [
     "video_streams",
 ]
 
+# Names and places that are not UTF-8 are no reason to refuse a video; PyAV 19 is lenient by itself.
+_LENIENT: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
 _MOST_PIXELS = 1 << 28
 _MOST_KEPT = 1 << 24  # bytes of packets
 
@@ -91,9 +98,7 @@ def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     # With "file:" a colon in a name is no protocol, and no playlist can reach for the network.
     limits = {"protocol_whitelist": "file"}
     try:
-        container = av.open(
-            f"file:{path}", "r", container_options=limits, metadata_errors="replace"
-        )
+        container = av.open(f"file:{path}", "r", container_options=limits, **_LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"{path}: not a video that FFmpeg can open: {reason(error)}") from error
     with container:
@@ -123,6 +128,13 @@ def _check_pixels(path: str, width: int, height: int) -> None:
     """Refuse sizes that no memory holds."""
     if width * height > _MOST_PIXELS:
         raise InputError(f"{path}: {width}x{height} is over the limit of 2^28 pixels a frame")
+
+
+def fraction(value: Rational | None) -> Fraction | None:
+    """Of Python's own kind: from PyAV 19 on its numbers are of another, written ``24/1``."""
+    if value is None or not value.denominator:  # FFmpeg's 0/0 stands for what is not known
+        return None
+    return Fraction(int(value.numerator), int(value.denominator))
 
 
 def reason(error: Exception) -> str:
