@@ -132,9 +132,10 @@ def _check_pixels(path: str, width: int, height: int) -> None:
 
 def fraction(value: Rational | None) -> Fraction | None:
     """Of Python's own kind: from PyAV 19 on its numbers are of another, written ``24/1``."""
-    if value is None or not value.denominator:  # FFmpeg's 0/0 stands for what is not known
+    if value is None:
         return None
-    return Fraction(int(value.numerator), int(value.denominator))
+    parts = int(value.numerator), int(value.denominator)
+    return Fraction(*parts) if parts[1] else None  # FFmpeg's 0/0 stands for what is not known
 
 
 def reason(error: Exception) -> str:
