@@ -196,8 +196,8 @@ def _comparison(match: Match) -> Comparison:
     lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n], speed=speed))
     paired, reason = match.read_pair(transforms[0])
     paces = (
-        judge.pace(pred, segment, headline.pred_power, transforms[0]),
-        judge.pace(ref, segment, headline.ref_power, transforms[1]),
+        judge.pace(pred, segment, scale, headline.pred_power, transforms[0]),
+        judge.pace(ref, segment, scale, headline.ref_power, transforms[1]),
     )
     verdict, basis = judge.judge(headline, table, *paces)
     return Comparison(

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from flickerscope.errors import SettingsError
 from flickerscope.excess import BandExcess, PictureChange
-from flickerscope.measurement import Measurement
+from flickerscope.measurement import Measurement, key
 from flickerscope.settings import Settings
 from flickerscope.spectrum import ROUNDING_POWER, SECOND_DIFFERENCE, Transform
 
@@ -22,7 +22,6 @@ Verdict = Literal[
 ]
 
 THRESHOLD_DB: Final = 3.0
-_SCALES = ("y/block", "y/pixel", "y/global")
 SLOW: Final = 0.125  # cycles/frame: below it lie drift and slow motion
 BLUR_DB: Final = -1.0
 
@@ -116,13 +115,14 @@ class Pace:
     """It changes fast rather than slowly: unlike motion, which is slow in most of its power."""
 
 
-def pace(measurement: Measurement, segment: int, headline: float, transform: Transform) -> Pace:
-    """Of one side; ``headline``: its power in the headline band, code^2."""
+def pace(
+    measurement: Measurement, segment: int, scale: str, headline: float, transform: Transform
+) -> Pace:
+    """Of one side; ``scale`` and ``headline``: scale and power (code^2) of its headline."""
     still = all(clip.readings[segment].still_power < ROUNDING_POWER for clip in measurement.clips)
     if not transform.is_spectrum:
         return Pace(still, True)
-    name = next(name for name in _SCALES if name in measurement.rungs[segment].spectra)
-    spectrum = measurement.rungs[segment].spectra[name]
+    spectrum = measurement.rungs[segment].spectra[key("y", scale)]
     slow = float(spectrum.mean_power[transform.frequencies.numpy() < SLOW].sum())
     return Pace(still, headline >= slow)
 
