@@ -6,7 +6,7 @@ import math
 
 import torch
 
-__all__ = ["BLOCK_ROWS", "BlockGrid", "FrameBuffer", "grid_shape"]
+__all__ = ["BLOCK_ROWS", "AreaGrid", "FrameBuffer", "grid_shape"]
 
 BLOCK_ROWS = 64
 """Rows of the block grid, whatever the resolution."""
@@ -18,25 +18,31 @@ def grid_shape(height: int, width: int, rows: int = BLOCK_ROWS) -> tuple[int, in
     return rows, min(width, max(1, round(rows * width / height)))
 
 
-class BlockGrid:
-    """Area average of a plane over a grid, fractional where the ratio is no integer."""
+class AreaGrid:
+    """Area average of pictures over a grid, fractional where the ratio is no integer."""
 
     def __init__(
-        self, height: int, width: int, *, dtype: torch.dtype, device: torch.device
+        self,
+        height: int,
+        width: int,
+        shape: tuple[int, int],
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
     ) -> None:
-        self.shape = rows, columns = grid_shape(height, width)
+        self.shape = rows, columns = shape
         # Rows repeat with the period of height and rows: one small matrix does for all groups.
         self._groups = math.gcd(height, rows)
         down = _area_matrix(height // self._groups, rows // self._groups)
         self._down = down.to(device, dtype)
         self._across = _area_matrix(width, columns).T.contiguous().to(device, dtype)
-        self._samples = torch.empty(height, width, dtype=dtype, device=device)
 
-    def average(self, plane: torch.Tensor) -> torch.Tensor:
-        """(height, width) to (rows, columns)."""
-        height, width = self._samples.shape
-        groups = self._samples.copy_(plane).view(self._groups, height // self._groups, width)
-        return torch.matmul(self._down, groups).view(self.shape[0], width) @ self._across
+    def average(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(..., height, width) of the grid's dtype to (..., rows, columns)."""
+        *runs, height, width = pictures.shape
+        groups = pictures.reshape(*runs, self._groups, height // self._groups, width)
+        down = torch.matmul(self._down, groups).view(*runs, self.shape[0], width)
+        return down @ self._across
 
 
 def _area_matrix(length: int, cells: int) -> torch.Tensor:

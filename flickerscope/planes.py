@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from flickerscope.grid import BlockGrid, FrameBuffer, grid_shape
+from flickerscope.grid import AreaGrid, FrameBuffer, grid_shape
 from flickerscope.settings import Settings
 from flickerscope.source import Plane
 
@@ -28,7 +28,9 @@ class PlaneBuffers:
         self.rows, self.columns = _crop(plane, luma, settings)
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
         self.dtype = torch.float64 if plane.dtype == torch.float64 else torch.float32
-        self.grid = BlockGrid(height, width, dtype=self.dtype, device=device)
+        self.samples = torch.empty(height, width, dtype=self.dtype, device=device)
+        shape = grid_shape(height, width)
+        self.grid = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
         cells = self.grid.shape[0] * self.grid.shape[1]
         # Pixels are kept only where they are measured: they are what takes the memory.
         pixels = height * width if "pixel" in settings.scales else 0
@@ -50,10 +52,14 @@ class PlaneBuffers:
         part = samples[self.rows, self.columns]
         if self.keeps_pixels:
             part = self.buffers["pixel"].append(part)
-        blocks = self.grid.average(part).mul_(self.plane.scale).add_(self.plane.offset)
+        blocks = self.code_values(self.grid.average(self.samples.copy_(part)))
         self.buffers["block"].append(blocks)
         self.buffers["global"].append(blocks.mean().view(1))
         return part, blocks
+
+    def code_values(self, samples: torch.Tensor) -> torch.Tensor:
+        """Full-range code values in the place of samples."""
+        return samples.mul_(self.plane.scale).add_(self.plane.offset)
 
 
 def _crop(plane: Plane, luma: Plane, settings: Settings) -> tuple[slice, slice]:

@@ -1,0 +1,105 @@
+"""Small filters for batches of pictures: window means, blur, medians, warping."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch.nn import functional
+
+__all__ = ["blur", "halve", "median_of_neighbours", "running_sum", "warp", "window_mean"]
+
+
+def window_mean(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """Mean over windows of ``2 radius + 1`` squared, (N, C, H, W) alike; the border is repeated."""
+    taps = 2 * radius + 1
+    x = running_sum(functional.pad(x, (radius, radius, 0, 0), mode="replicate"), taps, -1)
+    x = running_sum(functional.pad(x, (0, 0, radius, radius), mode="replicate"), taps, -2)
+    return x.mul_(1 / taps**2)
+
+
+def running_sum(x: torch.Tensor, taps: int, dim: int) -> torch.Tensor:
+    """Sums of ``taps`` neighbours along ``dim``, which gets shorter by ``taps - 1``.
+
+    In about ``log2(taps)`` additions of whole tensors, and without the cancellation that
+    differences of cumulative sums suffer.
+    """
+    length = x.shape[dim] - taps + 1
+    # powers[i] holds sums of 2^i neighbours; taps is put together from those in its binary form.
+    total: torch.Tensor | None = None
+    power, size, done = x, 1, 0
+    while size <= taps:
+        if taps & size:
+            part = power.narrow(dim, done, length)
+            total = part.clone() if total is None else total.add_(part)
+            done += size
+        if 2 * size <= taps:
+            kept = power.shape[dim] - size
+            power = power.narrow(dim, 0, kept) + power.narrow(dim, size, kept)
+        size *= 2
+    return x if total is None else total
+
+
+def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Gaussian of ``sigma`` pixels cut off at 3 sigma, (..., H, W) alike; mirrored borders."""
+    height, width = x.shape[-2:]
+    return _blur_matrix(height, sigma).to(x) @ x @ _blur_matrix(width, sigma).to(x).T
+
+
+@lru_cache(maxsize=64)
+def _blur_matrix(length: int, sigma: float) -> torch.Tensor:
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, device="cpu")
+    taps = torch.exp(-(offsets.double() ** 2) / (2 * sigma**2))
+    # Mirrored as often as it takes: the picture may be smaller than the Gaussian.
+    period = max(1, 2 * (length - 1))
+    places = (torch.arange(length, device="cpu")[:, None] + offsets).remainder(period)
+    places = torch.where(places < length, places, period - places)
+    matrix = torch.zeros(length, length, dtype=torch.float64, device="cpu")
+    return matrix.scatter_add_(1, places, (taps / taps.sum()).repeat(length, 1))
+
+
+def halve(x: torch.Tensor) -> torch.Tensor:
+    """Means of 2x2 pixels, (N, C, H, W) to (N, C, ceil(H/2), ceil(W/2))."""
+    return functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+
+
+def median_of_neighbours(x: torch.Tensor) -> torch.Tensor:
+    """Median of 3 along rows, then along columns, (N, C, H, W) alike."""
+    p = functional.pad(x, (1, 1, 0, 0), mode="replicate")
+    x = _median_of_three(p[..., :-2], p[..., 1:-1], p[..., 2:])
+    p = functional.pad(x, (0, 0, 1, 1), mode="replicate")
+    return _median_of_three(p[..., :-2, :], p[..., 1:-1, :], p[..., 2:, :])
+
+
+def _median_of_three(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    return torch.maximum(torch.minimum(a, b), torch.minimum(torch.maximum(a, b), c))
+
+
+def warp(
+    x: torch.Tensor, flow: torch.Tensor, mode: Literal["bilinear", "bicubic"] = "bilinear"
+) -> torch.Tensor:
+    """Values at the places that ``flow`` points to from each pixel, (N, C, H, W) alike.
+
+    Args:
+        x: (N, C, H, W).
+        flow: (N, 2, H, W), pixels, columns first; beyond the border the border is repeated.
+        mode: of interpolation.
+    """
+    height, width = x.shape[-2:]
+    places, scale = _grid(height, width, x.device, x.dtype)
+    grid = torch.addcmul(places, flow.movedim(-3, -1), scale)
+    return functional.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=True)
+
+
+@lru_cache(maxsize=64)
+def _grid(
+    height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the pixels are in the coordinates of ``grid_sample``, (H, W, 2), and a pixel there."""
+    steps = torch.tensor([2 / max(1, width - 1), 2 / max(1, height - 1)], dtype=torch.float64)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    places = torch.stack([x, y], -1) * steps - 1
+    return places.to(device, dtype), steps.to(device, dtype)

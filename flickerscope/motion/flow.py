@@ -1,0 +1,135 @@
+"""How the picture moves between frames: the interface, and the built-in Lucas-Kanade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch.nn import functional
+
+from flickerscope.motion.filters import halve, median_of_neighbours, warp, window_mean
+
+__all__ = ["LucasKanade", "MotionField"]
+
+
+class MotionField(Protocol):
+    """Finds how each pixel of a frame moves to other frames."""
+
+    @property
+    def rows(self) -> int:
+        """Short side of the pictures that it wants to see, pixels: 72, 144 or 288."""
+
+    def __call__(self, anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
+        """Displacements from anchors to their neighbours.
+
+        Args:
+            anchors: (N, H, W), luma code values.
+            neighbours: (K, N, H, W), K other frames for each anchor.
+
+        Returns:
+            (K, N, 2, H, W), pixels, columns first: ``neighbour[x + u(x)]`` shows what
+            ``anchor[x]`` does.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LucasKanade:
+    """Pyramidal Lucas-Kanade on the zero-mean sum of squared differences.
+
+    With the gradient g of the anchor and its difference d to the neighbour, warped by the motion
+    so far, each step solves ``cov(g, g) u = -cov(g, d)`` over a window; covariances are blind to
+    a change of brightness. A step is kept only where it lowers ``var(d)``. (Lucas & Kanade 1981;
+    pyramid: Bouguet 2000.)
+    """
+
+    rows: int = 72
+    """Of the pictures that the other values are made for."""
+    levels: int = 3
+    """Of the pyramid, each half the size of the one below."""
+    radius: int = 3
+    """Of the window, pixels."""
+    steps: int = 2
+    """At each level."""
+    damping: float = 2.0
+    """Added to the diagonal of cov(g, g), code^2/px^2: what is flat stays where it is."""
+    longest_step: float = 1.5
+    """Pixels."""
+
+    def __call__(self, anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
+        """See `MotionField`."""
+        pyramid = [(anchors[:, None], neighbours.flatten(0, 1)[:, None])]
+        while len(pyramid) < self.levels and min(pyramid[-1][0].shape[-2:]) > 2 * self.radius:
+            anchor, neighbour = pyramid[-1]
+            pyramid.append((halve(anchor), halve(neighbour)))
+        coarsest = pyramid[-1][1]
+        flow = coarsest.new_zeros(len(coarsest), 2, *coarsest.shape[-2:])
+        for anchor, neighbour in reversed(pyramid):
+            size = anchor.shape[-2:]
+            if flow.shape[-2:] != size:
+                flow = 2 * functional.interpolate(
+                    flow, size=size, mode="bilinear", align_corners=False
+                )
+            flow = self._refine(anchor, neighbour, flow)
+        return flow.view(*neighbours.shape[:2], *flow.shape[1:])
+
+    def _refine(
+        self, anchor: torch.Tensor, neighbour: torch.Tensor, flow: torch.Tensor
+    ) -> torch.Tensor:
+        """One level: (N, 1, H, W), (K N, 1, H, W) and (K N, 2, H, W) to the latter."""
+        window = _Window(anchor, self.radius, self.damping)
+        best_cost, x, y = window.covariances(warp(neighbour, flow))
+        best = flow
+        for step in range(1, self.steps + 1):
+            move = window.step(x, y).clamp_(-self.longest_step, self.longest_step)
+            flow = flow - move
+            cost, x, y = window.covariances(warp(neighbour, flow))
+            better = cost < best_cost
+            best = torch.where(better, flow, best)
+            if step < self.steps:
+                best_cost = torch.where(better, cost, best_cost)
+        return median_of_neighbours(best)
+
+
+class _Window:
+    """Gradients of the anchors and their covariances, shared by all neighbours and steps."""
+
+    def __init__(self, anchor: torch.Tensor, radius: int, damping: float) -> None:
+        p = functional.pad(anchor, (1, 1, 1, 1), mode="replicate")
+        gx = (p[..., 1:-1, 2:] - p[..., 1:-1, :-2]) / 2
+        gy = (p[..., 2:, 1:-1] - p[..., :-2, 1:-1]) / 2
+        means = window_mean(torch.cat([gx, gy, gx * gx, gx * gy, gy * gy], 1), radius)
+        self.mean_x, self.mean_y = means[:, :1], means[:, 1:2]
+        xx = means[:, 2:3] - self.mean_x**2 + damping
+        xy = means[:, 3:4] - self.mean_x * self.mean_y
+        yy = means[:, 4:5] - self.mean_y**2 + damping
+        determinant = xx * yy - xy * xy
+        self.inverse_xx, self.inverse_yy = yy / determinant, xx / determinant
+        self.inverse_xy = -xy / determinant
+        self.anchor, self.gx, self.gy, self.radius = anchor, gx, gy, radius
+
+    def covariances(self, warped: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Variance of the difference to the warped neighbours, its covariances with the gradient.
+
+        (K N, 1, H, W) each.
+        """
+        anchor = self.anchor
+        warped = warped.view(-1, *anchor.shape)
+        products = warped.new_empty(*warped.shape[:2], 4, *warped.shape[3:])
+        d = torch.sub(warped, anchor, out=products[:, :, :1])
+        torch.mul(d, self.gx, out=products[:, :, 1:2])
+        torch.mul(d, self.gy, out=products[:, :, 2:3])
+        torch.mul(d, d, out=products[:, :, 3:4])
+        means = window_mean(products.flatten(0, 1), self.radius).view(products.shape)
+        mean, x, y, square = (means[:, :, i : i + 1] for i in range(4))
+        square.addcmul_(mean, mean, value=-1)
+        x.addcmul_(mean, self.mean_x, value=-1)
+        y.addcmul_(mean, self.mean_y, value=-1)
+        return square.flatten(0, 1), x, y
+
+    def step(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The step of least squares from the covariances with the gradient, (K N, 2, H, W)."""
+        step = x.new_empty(*x.shape[:2], 2, *x.shape[3:])
+        torch.addcmul(self.inverse_xx * x, self.inverse_xy, y, out=step[:, :, :1])
+        torch.addcmul(self.inverse_yy * y, self.inverse_xy, x, out=step[:, :, 1:])
+        return step.flatten(0, 1)

@@ -1,0 +1,237 @@
+"""How far a picture differs from its neighbours along the motion, as means over tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import torch
+from torch.nn import functional
+
+from flickerscope.motion.filters import blur, warp, window_mean
+
+__all__ = ["TILE", "BandMoments", "TileMoments", "smooth_acceleration", "tile_moments"]
+
+TILE: Final = 8
+"""Pixels of a picture of 72 rows."""
+
+BLUR: Final = 1.5
+"""Sigma of the luminance band, pixels of a picture of 72 rows."""
+
+DETAIL_BLUR: Final = 2.0
+"""Sigma above which lies the texture band, pixels of a picture of 144 rows."""
+
+ACCELERATION_RADIUS: Final = 2
+
+Record = TypeVar("Record", "BandMoments", "TileMoments")
+
+
+@dataclass(frozen=True, slots=True)
+class BandMoments:
+    """Means over the pixels of a tile that stay in the frame, (..., frames, rows, columns) each.
+
+    With the neighbours brought along the motion, ``d+ = f[t+1] - f[t]``, ``d- = f[t] - f[t-1]``.
+    """
+
+    plus: torch.Tensor
+    """``<d+ d+>``, code^2."""
+    minus: torch.Tensor
+    """``<d- d->``, code^2."""
+    product: torch.Tensor
+    """``<d+ d->``, code^2."""
+    change: torch.Tensor
+    """``<d+ + d->``, code values."""
+    gradient: torch.Tensor | None = None
+    """Squared differences to the pixels beside and above, code^2; of the texture only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileMoments:
+    """What the triples of a run of frames come to, (..., frames, rows, columns) each."""
+
+    inside: torch.Tensor
+    """Share of the tile's pixels whose neighbours both lie in the frame, 0..1."""
+    mean: torch.Tensor
+    """Luma, code values."""
+    speed: torch.Tensor
+    """Mean length of the motion to the next frame, pixels a frame."""
+    luma: BandMoments
+    texture: BandMoments | None = None
+    cb: BandMoments | None = None
+    cr: BandMoments | None = None
+
+    def __len__(self) -> int:
+        """Frames."""
+        return self.inside.shape[-3]
+
+    def to(self, device: torch.device) -> TileMoments:
+        """The same on another device."""
+        return _map(lambda x: x.to(device), self)
+
+    def between(self, start: int, stop: int) -> TileMoments:
+        """Frames ``start`` to ``stop``."""
+        return _map(lambda x: x[..., start:stop, :, :], self)
+
+    @staticmethod
+    def join(runs: Sequence[TileMoments]) -> TileMoments:
+        """One run of frames after the other."""
+        return _map(lambda *parts: torch.cat(parts, -3), *runs)
+
+
+def _map(function: Callable[..., torch.Tensor], *records: Record) -> Record:
+    """Apply a function to the tensors of records of the same shape."""
+
+    def joined(name: str) -> Any:
+        values: list[Any] = [getattr(record, name) for record in records]
+        if values[0] is None:
+            return None
+        return (function if isinstance(values[0], torch.Tensor) else partial(_map, function))(
+            *values
+        )
+
+    kind = type(records[0])
+    return kind(**{item.name: joined(item.name) for item in fields(kind)})
+
+
+def smooth_acceleration(
+    forward: torch.Tensor, backward: torch.Tensor, radius: int = ACCELERATION_RADIUS
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both motions with their sum, the acceleration, averaged over a window.
+
+    Errors that the two have apart would look like flicker; those they have in common look like
+    motion that was not followed. (N, 2, H, W) each.
+    """
+    straight = (forward - backward) / 2
+    bend = window_mean((forward + backward) / 2, radius)
+    return straight + bend, bend - straight
+
+
+def tile_moments(
+    frames: torch.Tensor,
+    forward: torch.Tensor,
+    backward: torch.Tensor,
+    *,
+    detail: torch.Tensor | None = None,
+    chroma: torch.Tensor | None = None,
+) -> TileMoments:
+    """Moments of runs of frames under a given motion.
+
+    Args:
+        frames: (..., T, H, W), luma code values; the sizes of tiles and blur are made for a short
+            side of 72 pixels.
+        forward: motion of frames 1 .. T-2 to the next frame, (..., T - 2, 2, H, W), pixels.
+        backward: the same to the frame before.
+        detail: the frames at twice the size, (..., T, 2 H, 2 W), for the texture.
+        chroma: Cb and Cr, (..., T, 2, H, W), code values.
+    """
+    runs = frames.shape[:-3]
+    forward, backward = forward.flatten(0, -4), backward.flatten(0, -4)
+    inside = (_is_inside(forward) & _is_inside(backward)).to(frames.dtype)[:, None]
+    share = _tile_sums(inside) / TILE**2
+    speed = forward.square().sum(1, keepdim=True).sqrt()
+    mean = _tile_sums(_triples(frames)[1]) / TILE**2
+    bands = {"luma": _band(blur(frames, BLUR), forward, backward, inside, share)}
+    if chroma is not None:
+        smooth = blur(chroma, BLUR)
+        bands["cb"] = _band(smooth[..., 0, :, :], forward, backward, inside, share)
+        bands["cr"] = _band(smooth[..., 1, :, :], forward, backward, inside, share)
+    if detail is not None:
+        bands["texture"] = _texture(detail, forward, backward, inside)
+    flat = TileMoments(
+        inside=share[:, 0], mean=mean[:, 0], speed=_tile_sums(speed)[:, 0] / TILE**2, **bands
+    )
+    return _map(lambda x: x.view(*runs, -1, *x.shape[1:]), flat)
+
+
+def _triples(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Before, at and after, (..., T, H, W) to (N, 1, H, W) each."""
+    count = frames.shape[-3]
+    before, at, after = (
+        frames.narrow(-3, start, count - 2).flatten(0, -3)[:, None] for start in range(3)
+    )
+    return before, at, after
+
+
+def _is_inside(flow: torch.Tensor) -> torch.Tensor:
+    height, width = flow.shape[-2:]
+    columns = torch.arange(width, device=flow.device) + flow[:, 0]
+    rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
+    return (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
+
+
+def _tile_sums(x: torch.Tensor, tile: int = TILE) -> torch.Tensor:
+    """Sums over tiles, (N, C, H, W) to (N, C, H // tile, W // tile)."""
+    count, channels, height, width = x.shape
+    rows, columns = height // tile, width // tile
+    x = x[..., : rows * tile, : columns * tile]
+    return x.reshape(count, channels, rows, tile, columns, tile).sum((3, 5))
+
+
+def _band(
+    x: torch.Tensor,
+    forward: torch.Tensor,
+    backward: torch.Tensor,
+    inside: torch.Tensor,
+    share: torch.Tensor,
+) -> BandMoments:
+    """``x``: (..., T, H, W)."""
+    before, at, after = _triples(x)
+    second = _second_differences(at)
+    plus = warp(after, forward) - _as_if_sampled(at, second, forward)
+    minus = _as_if_sampled(at, second, backward) - warp(before, backward)
+    return _means(plus, minus, inside, share, TILE)
+
+
+def _means(
+    plus: torch.Tensor, minus: torch.Tensor, inside: torch.Tensor, share: torch.Tensor, tile: int
+) -> BandMoments:
+    plus, minus = plus * inside, minus * inside
+    products = torch.cat([plus * plus, minus * minus, plus * minus, plus + minus], 1)
+    means = _tile_sums(products, tile) / (share.clamp(min=1e-6) * tile**2)
+    return BandMoments(*means.unbind(1))
+
+
+def _second_differences(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Along columns and rows, (N, 1, H, W) each; the border is repeated."""
+    p = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    middle = p[..., 1:-1, 1:-1]
+    return (
+        p[..., 1:-1, 2:] - 2 * middle + p[..., 1:-1, :-2],
+        p[..., 2:, 1:-1] - 2 * middle + p[..., :-2, 1:-1],
+    )
+
+
+def _as_if_sampled(
+    x: torch.Tensor, second: tuple[torch.Tensor, torch.Tensor], flow: torch.Tensor
+) -> torch.Tensor:
+    """A frame with the blur that bilinear sampling between pixels gives to its neighbours.
+
+    At the fraction delta that is ``delta (1 - delta) / 2`` times the second difference, to first
+    order: without it a pan by half pixels would look like an alternation of sharpness.
+    """
+    fraction = flow - flow.floor()
+    weight = fraction * (1 - fraction) / 2
+    return x + weight[:, :1] * second[0] + weight[:, 1:] * second[1]
+
+
+def _texture(
+    detail: torch.Tensor, forward: torch.Tensor, backward: torch.Tensor, inside: torch.Tensor
+) -> BandMoments:
+    size = detail.shape[-2:]
+
+    def enlarged(flow: torch.Tensor) -> torch.Tensor:
+        return 2 * functional.interpolate(flow, size=size, mode="bilinear", align_corners=False)
+
+    before, at, after = _triples(detail - blur(detail, DETAIL_BLUR))
+    plus = warp(after, enlarged(forward), "bicubic") - at
+    minus = at - warp(before, enlarged(backward), "bicubic")
+    inside = functional.interpolate(inside, size=size)
+    share = _tile_sums(inside, 2 * TILE) / (2 * TILE) ** 2
+    means = _means(plus, minus, inside, share, 2 * TILE)
+    corner = at[..., 1:, 1:]
+    gradient = (corner - at[..., :-1, 1:]).square() + (corner - at[..., 1:, :-1]).square()
+    gradient = functional.pad(gradient, (0, 1, 0, 1), mode="replicate") * inside
+    total = _tile_sums(gradient, 2 * TILE) / (share.clamp(min=1e-6) * (2 * TILE) ** 2)
+    return replace(means, gradient=total[:, 0])
