@@ -57,6 +57,8 @@ class MotionReading:
     """Frames that were held against both their neighbours."""
     series: Floats
     """(len(frames),): weighted median of C over the picture, code^2; NaN: not measured."""
+    steps: Floats
+    """(len(frames),): squared change of the quiet tiles to the next frame, code^2; NaN likewise."""
 
 
 def read_motion(runs: Sequence[TileFlicker], frames: Sequence[int]) -> MotionReading | None:
@@ -79,6 +81,7 @@ def read_motion(runs: Sequence[TileFlicker], frames: Sequence[int]) -> MotionRea
     weights = share / (error.clamp(min=error[seen].median()) + FLOOR).square()
     moving = _moving_objects(speed) & seen
     over_time = weighted_quantile(flicker.flatten(1), weights.flatten(1), 0.5)
+    steps = torch.cat([run.step for run in runs])
     return MotionReading(
         flicker=_quantile(flicker, weights),
         coverage=float((share * (error - flicker.clamp(min=0) <= TRACKED)).sum() / share.numel()),
@@ -91,12 +94,13 @@ def read_motion(runs: Sequence[TileFlicker], frames: Sequence[int]) -> MotionRea
         texture=_texture(runs, seen),
         cb=_chroma([run.cb for run in runs], share),
         cr=_chroma([run.cr for run in runs], share),
-        pop=_pop(torch.cat([run.step for run in runs])),
+        pop=_pop(steps),
         speed=float(speed[seen].median()),
         moving_share=_share(share, speed > MOVES),
         map=((weights * flicker).sum(0) / weights.sum(0)).double().cpu().numpy(),
         frames=list(frames),
         series=over_time.double().cpu().numpy(),
+        steps=steps.double().cpu().numpy(),
     )
 
 
