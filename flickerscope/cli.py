@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 NO_MEMORY = "out of memory: try a smaller --crop or --segment"
+
+GATES = "verdict", "motion", "energy"
 
 OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -78,6 +80,26 @@ OutDir = Annotated[
 JsonFile = Annotated[str | None, typer.Option("--json", help="Write the JSON report; - is stdout.")]
 PngFile = Annotated[str | None, typer.Option("--png", help="Write the figure; - is stdout.")]
 CsvFile = Annotated[str | None, typer.Option("--csv", help="Write the table; - is stdout.")]
+Motion = Annotated[
+    bool | None, typer.Option("--motion/--no-motion", help="Motion-compensated flicker.")
+]
+Texture = Annotated[
+    bool | None,
+    typer.Option("--texture/--no-texture", help="Renewal of fine detail; costs time."),
+]
+Flow = Annotated[
+    str | None, typer.Option(help="What finds the motion: lk, or raft with torchvision's weights.")
+]
+Gate = Annotated[
+    str,
+    typer.Option(
+        help="What --fail-above is about: verdict (the number that it rests on), motion or energy."
+    ),
+]
+AllowUnmeasured = Annotated[
+    bool,
+    typer.Option("--allow-unmeasured", help="Let --fail-above pass what is not measurable."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Notes in full.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
@@ -124,26 +146,37 @@ def compare_command(
     lag: Annotated[
         int | None, typer.Option(help="Frames by which PRED comes late, -2..2; default: found.")
     ] = None,
+    motion: Motion = None,
+    texture: Texture = None,
+    flow: Flow = None,
     settings: SettingsFile = None,
     device: Device = "auto",
     memory: Memory = None,
     threads: Threads = None,
     fail_above: Annotated[
         float | None,
-        typer.Option(metavar="DB", help="Exit with 3 where the excess is above this."),
+        typer.Option(metavar="DB", help="Exit with 3 where PRED is above this."),
     ] = None,
+    gate: Annotated[
+        str,
+        typer.Option(
+            help="What --fail-above is about: verdict (what it rests on), motion, energy."
+        ),
+    ] = "verdict",
+    allow_unmeasured: AllowUnmeasured = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Report how much more high-frequency energy PRED has than REF."""
+    """Report how much more PRED flickers than REF."""
     options = _given(
         window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
-        scales=scales, frames=frames, crop=crop, paired=paired, lag=lag,
+        scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
+        texture=texture, flow=flow,
     )  # fmt: skip
     outputs = Outputs(folder=out, json=json_file, png=png, csv=csv)
     outputs.check([pred, ref])
-    _check_limit(fail_above)
+    _check_limit(fail_above, gate)
     with _progress(quiet or no_progress) as progress:
         result = _compare(
             pred, ref, _load_settings(settings), options,
@@ -154,7 +187,14 @@ def compare_command(
         from flickerscope.terminal import comparison_summary
 
         _show(comparison_summary(result, verbose=verbose))
-    _gate(result.excess_db, fail_above, "dB of excess")
+    if fail_above is not None:
+        from flickerscope.judge import find_breach
+
+        breach = find_breach(
+            result.ruling, result.energy_db, result.motion,
+            limit=fail_above, gate=gate, allow_unmeasured=allow_unmeasured,
+        )  # fmt: skip
+        _gate([breach])
 
 
 @app.command("analyze")
@@ -179,6 +219,9 @@ def analyze_command(
     scales: Scales = None,
     frames: Frames = None,
     crop: Crop = None,
+    motion: Motion = None,
+    texture: Texture = None,
+    flow: Flow = None,
     settings: SettingsFile = None,
     device: Device = "auto",
     memory: Memory = None,
@@ -187,20 +230,22 @@ def analyze_command(
         float | None,
         typer.Option(metavar="RMS", help="Exit with 3 where the rms code value is above this."),
     ] = None,
+    gate: Gate = "verdict",
+    allow_unmeasured: AllowUnmeasured = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_progress: NoProgress = False,
 ) -> None:
-    """Measure videos without a reference: spectrum, bands, histograms."""
+    """Measure videos without a reference: flicker along the motion, spectrum, bands."""
     options = _given(
         window=window, segment=segment, bands=bands, primary=primary, planes=planes,
-        scales=scales, frames=frames, crop=crop,
+        scales=scales, frames=frames, crop=crop, motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
     outputs = Outputs(folder=out, json=json_file, png=png, csv=csv, save=save)
     if len(videos) > 1 and (png is not None or save is not None):
         raise SettingsError("--png and --save take one video; with several use --out")
     outputs.check(videos)
-    _check_limit(fail_above)
+    _check_limit(fail_above, gate)
     from flickerscope.comparison import analyze
     from flickerscope.probe import check_file
     from flickerscope.resources import pick_device
@@ -224,9 +269,17 @@ def analyze_command(
 
             _show(analysis_summary(results[-1], device=took, verbose=verbose))
     write_analysis(results, took, outputs)
-    from flickerscope.report.document import headline_power
+    if fail_above is not None:
+        from flickerscope.judge import find_breach_alone
+        from flickerscope.report.document import headline_power
 
-    _gate(max(headline_power(r) ** 0.5 for r in results), fail_above, "rms code values")
+        _gate(
+            find_breach_alone(
+                result.clips[0], headline_power(result) ** 0.5,
+                limit=fail_above, gate=gate, allow_unmeasured=allow_unmeasured,
+            )
+            for result in results
+        )  # fmt: skip
 
 
 @app.command("demo")
@@ -342,14 +395,19 @@ def _saved_or_path(path: str) -> str | Measurement:
     return Measurement.load(path)
 
 
-def _check_limit(limit: float | None) -> None:
+def _check_limit(limit: float | None, gate: str) -> None:
     if limit is not None and not math.isfinite(limit):
         raise SettingsError(f"--fail-above: a number, got {limit}")
+    if gate not in GATES:
+        raise SettingsError(f"--gate: one of {', '.join(GATES)}, got {gate!r}")
 
 
-def _gate(value: float, limit: float | None, unit: str) -> None:
-    if limit is not None and not value <= limit:
-        typer.echo(f"flickerscope: {value:.3g} {unit}, above the limit of {limit:g}", err=True)
+def _gate(breaches: Iterable[str | None]) -> None:
+    """Say what is above the limit, and exit with 3 if anything is."""
+    found = [breach for breach in breaches if breach is not None]
+    for breach in found:
+        _complain(breach, GATE)
+    if found:
         raise typer.Exit(GATE)
 
 

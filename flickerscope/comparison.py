@@ -7,9 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from flickerscope import excess, judge
-from flickerscope.excess import BandExcess, Line, PictureChange
+from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
 from flickerscope.frames import is_path, open_source
-from flickerscope.judge import Verdict
+from flickerscope.judge import Evidence, Ruling, Verdict
 from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, frame_counter
 from flickerscope.measure import measure
@@ -51,15 +51,33 @@ class Comparison:
     """Frame-by-frame readings, where the videos match."""
     paired_reason: str | None
     """Why there are none."""
-    verdict: Verdict
-    basis: str
-    """What the verdict rests on, a sentence."""
+    motion: MotionExcess | None
+    """Motion-compensated flicker of both."""
+    motion_reason: str | None
+    """Why there is none."""
+    ruling: Ruling
+    """The verdict, and what it rests on."""
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
-    def excess_db(self) -> float:
-        """The headline: dB of high-frequency energy more than the reference."""
+    def verdict(self) -> Verdict:
+        """In words."""
+        return self.ruling.verdict
+
+    @property
+    def basis(self) -> str:
+        """What the verdict rests on, a sentence."""
+        return self.ruling.basis
+
+    @property
+    def flicker_db(self) -> float | None:
+        """Motion-compensated flicker against the reference, dB; ``None``: not measured."""
+        return None if self.motion is None else self.motion.excess_db
+
+    @property
+    def energy_db(self) -> float:
+        """High-frequency energy, motion included, against the reference, dB."""
         return self.headline.excess_db
 
     @property
@@ -199,7 +217,18 @@ def _comparison(match: Match) -> Comparison:
         judge.pace(pred, segment, scale, headline.pred_power, transforms[0]),
         judge.pace(ref, segment, scale, headline.ref_power, transforms[1]),
     )
-    verdict, basis = judge.judge(headline, table, *paces)
+    motion, motion_reason = _motion(pred, ref)
+    ruling = judge.judge(
+        Evidence(
+            settings=settings,
+            headline=headline,
+            table=table,
+            pred_pace=paces[0],
+            ref_pace=paces[1],
+            motion=motion,
+            motion_reason=motion_reason,
+        )
+    )
     return Comparison(
         settings=settings,
         segment=segment,
@@ -215,14 +244,16 @@ def _comparison(match: Match) -> Comparison:
         lines=lines,
         paired=paired,
         paired_reason=reason,
-        verdict=verdict,
-        basis=basis,
+        motion=motion,
+        motion_reason=motion_reason,
+        ruling=ruling,
         notes=(
             *match.notes,
             *judge.difference_notes(pred, ref),
             *judge.by_role(pred, ref, "notes"),
         ),
         warnings=(
+            *judge.motion_warnings(motion, ruling, settings),
             *judge.comparison_warnings(headline, floor_db, change, segment, settings),
             *judge.colour_warnings(table, headline),
             *judge.codec_warnings(pred, ref),
@@ -230,6 +261,23 @@ def _comparison(match: Match) -> Comparison:
             *judge.by_role(pred, ref, "warnings"),
         ),
     )
+
+
+def _motion(pred: Measurement, ref: Measurement) -> tuple[MotionExcess | None, str | None]:
+    """The motion-compensated flicker of both, or why there is none."""
+    ours, theirs = excess.summarize_motion(pred.clips), excess.summarize_motion(ref.clips)
+    if ours is not None and theirs is not None:
+        return excess.motion_excess(ours, theirs), None
+    reasons = {
+        role: next((clip.motion_reason for clip in side.clips if clip.motion_reason), None)
+        for role, side, found in (("pred", pred, ours), ("ref", ref, theirs))
+        if found is None
+    }
+    different = dict.fromkeys(reasons.values())
+    if len(reasons) == len(different) == 1:
+        role, reason = next(iter(reasons.items()))
+        return None, f"{role}: {reason}"
+    return None, "; ".join(str(reason) for reason in different)
 
 
 def _transforms(

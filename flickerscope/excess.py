@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from statistics import median
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,18 @@ from flickerscope import histogram
 from flickerscope.measurement import Clip, Spectrum
 from flickerscope.spectrum import ROUNDING_POWER, Transform, tone_amplitude
 
-__all__ = ["BandExcess", "Line", "PictureChange", "band_excess", "excess_db", "find_lines"]
+__all__ = [
+    "BandExcess",
+    "Line",
+    "MotionExcess",
+    "MotionSummary",
+    "PictureChange",
+    "band_excess",
+    "excess_db",
+    "find_lines",
+    "motion_excess",
+    "summarize_motion",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,6 +37,11 @@ LINE_FLOOR: Final = 6  # bins to each side from which the floor under a line is 
 MIN_LINE_FREQUENCY: Final = 0.125  # cycles/frame: below it, slow change
 MIN_LINE_FRAMES: Final = 16
 MIN_LINE_POWER: Final = ROUNDING_POWER / 2
+
+FLICKER_EPSILON: Final = 0.1
+"""Added to motion-compensated flicker in a ratio, code^2: what clean clips read."""
+TEXTURE_EPSILON: Final = 0.01
+"""Added to the share of the texture that is renewed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +116,60 @@ class PictureChange:
     pred_clipped: float
     """Share of the prediction's pixels at the ends of the range."""
     ref_clipped: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionSummary:
+    """Motion-compensated readings of one side: of its video, or the medians over its videos."""
+
+    measured: int
+    """Videos that could be measured."""
+    flicker: float
+    """Code^2."""
+    coverage: float
+    """0..1."""
+    area: float
+    """0..1."""
+    moving: float | None
+    """Code^2."""
+    texture: float | None
+    """0..1."""
+    cb: float | None
+    """Code^2."""
+    cr: float | None
+    pop: float | None
+    """Code^2."""
+    speed: float
+    """Pixels of a picture of 72 rows a frame."""
+    moving_share: float
+    """0..1."""
+
+    @property
+    def rms(self) -> float:
+        """The flicker in rms code values."""
+        return math.sqrt(max(self.flicker, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionExcess:
+    """How much more a prediction flickers along its motion than its reference along its own."""
+
+    pred: MotionSummary
+    ref: MotionSummary
+    excess_db: float
+    """``10 log10((max(C_pred, 0) + 0.1)/(max(C_ref, 0) + 0.1))``, the headline."""
+    moving_db: float | None
+    """The same where the picture moves against the rest."""
+    texture_db: float | None
+    """``10 log10((T_pred + 0.01)/(T_ref + 0.01))`` of the shares of detail renewed, not below 0."""
+    cb_db: float | None
+    """As ``excess_db``, of Cb."""
+    cr_db: float | None
+
+    @property
+    def area_change(self) -> float:
+        """Growth of the share that flickers, -1..1."""
+        return self.pred.area - self.ref.area
 
 
 def excess_db(pred: float, ref: float, epsilon: float) -> float:
@@ -215,6 +287,39 @@ def _amplitude(side: tuple[Spectrum, Transform], frequency: float) -> float:
     spectrum, transform = side
     power = torch.from_numpy(spectrum.mean_power)
     return tone_amplitude(power, transform.frequencies, frequency, transform.frames)
+
+
+def summarize_motion(clips: Sequence[Clip]) -> MotionSummary | None:
+    """The medians over the videos that could be measured; ``None`` where none could."""
+    readings = [clip.motion for clip in clips if clip.motion is not None]
+    if not readings:
+        return None
+    names = [item.name for item in fields(MotionSummary) if item.name != "measured"]
+    medians: dict[str, Any] = {}
+    for name in names:
+        values = [v for reading in readings if (v := getattr(reading, name)) is not None]
+        medians[name] = median(values) if values else None
+    return MotionSummary(measured=len(readings), **medians)
+
+
+def motion_excess(pred: MotionSummary, ref: MotionSummary) -> MotionExcess:
+    """Prediction against reference; identical sides read exactly 0, swapped ones the negative."""
+
+    def decibels(name: str, epsilon: float = FLICKER_EPSILON) -> float | None:
+        ours, theirs = getattr(pred, name), getattr(ref, name)
+        if ours is None or theirs is None:
+            return None
+        return excess_db(max(ours, 0.0), max(theirs, 0.0), epsilon)
+
+    return MotionExcess(
+        pred=pred,
+        ref=ref,
+        excess_db=excess_db(max(pred.flicker, 0.0), max(ref.flicker, 0.0), FLICKER_EPSILON),
+        moving_db=decibels("moving"),
+        texture_db=decibels("texture", TEXTURE_EPSILON),
+        cb_db=decibels("cb"),
+        cr_db=decibels("cr"),
+    )
 
 
 def picture_change(pred: tuple[Clip, ...], ref: tuple[Clip, ...]) -> PictureChange:

@@ -8,13 +8,14 @@ from typing import Final
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.kernel import Workers
-from flickerscope.measure import BlockTrack, measure
+from flickerscope.measure import measure
 from flickerscope.measurement import Measurement, require_same_settings
 from flickerscope.paired import PairedReading, read_pair
 from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
 from flickerscope.source import Source
 from flickerscope.spectrum import Transform, make_transform
+from flickerscope.tracks import Tracks
 
 __all__ = ["Match", "Progress", "Side", "frame_counter"]
 
@@ -50,13 +51,13 @@ class Match:
         self.notes: list[str] = []
         self.rate = self._common_rate()
         self.of_video = self._settings_of_video()
-        self.tracks: dict[str, BlockTrack] = {}
+        self.tracks: dict[str, Tracks] = {}
         self.reason = self._why_not_paired()
 
     def close(self) -> None:
         """Give temporary files back."""
-        for track in self.tracks.values():
-            track.file.close()
+        for tracks in self.tracks.values():
+            tracks.close()
 
     def measure(self) -> tuple[Measurement, Measurement, int]:
         """Prediction, reference, and the longest segment length that both have."""
@@ -218,16 +219,16 @@ class Match:
         if isinstance(source, Measurement):
             return source
         if name in self.tracks:
-            self.tracks.pop(name).file.close()
-        measurement, track = measure(
+            self.tracks.pop(name).close()
+        measurement, tracks = measure(
             source,
             self.of_video,
             self.workers,
             segment=segment,
             rate=self.rate,
-            keep_track=self.reason is None,
+            keep_tracks=self.reason is None,
             progress=frame_counter(self.progress, source),
         )
-        if track is not None:
-            self.tracks[name] = track
+        if tracks is not None:
+            self.tracks[name] = tracks
         return measurement

@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from fractions import Fraction
 from statistics import fmean
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from flickerscope.align import GAP, WIDE_GAP, Clock, take
-from flickerscope.errors import DeviceError, InputError, OutputError, SettingsError, TooShortError
+from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
+from flickerscope.motion.stream import MotionStream, open_stream
 from flickerscope.planes import Look, PlaneBuffers, small_picture
+from flickerscope.repeats import find_repeats
 from flickerscope.rungs import RungSum
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
 from flickerscope.source import Frame, Plane, Source
+from flickerscope.tracks import Track, Tracks
 
-__all__ = ["BlockTrack", "Progress", "measure"]
+__all__ = ["Progress", "measure"]
 
 Progress = Callable[[int], None]
 """Called with the number of frames read so far."""
 
 DEFAULT_SEGMENT: Final = LADDER[0]
 SAMPLE_EVERY: Final = 8  # frames, for the picture's contrast and sharpness
-TRACK_IN_MEMORY: Final = 16 << 20  # bytes; longer tracks go to a temporary file
-REPEAT_SHARE: Final = 0.2
-REPEAT_RATIO: Final = 0.1
-MIN_CADENCE: Final = 4  # repeats
-
-
-@dataclass(frozen=True, slots=True)
-class BlockTrack:
-    """The luma's block grid of every frame of a video, kept for frame-by-frame readings."""
-
-    shape: tuple[int, int]
-    file: IO[bytes]
-    frames: int
-    shots: list[tuple[int, int]]
-
-    def read(self, start: int, frames: int) -> torch.Tensor:
-        """Frames ``start`` to ``start + frames``, (frames, rows, columns), float32 code values."""
-        rows, columns = self.shape
-        self.file.seek(4 * rows * columns * start)
-        raw = bytearray(self.file.read(4 * rows * columns * frames))
-        return torch.frombuffer(raw, dtype=torch.float32).view(frames, rows, columns)
 
 
 def measure(
@@ -62,10 +42,10 @@ def measure(
     segment: int | None = None,
     ladder: bool = False,
     rate: Fraction | None = None,
-    keep_track: bool = False,
+    keep_tracks: bool = False,
     progress: Progress | None = None,
-) -> tuple[Measurement, BlockTrack | None]:
-    """Measure a video, and keep its block grids if asked to.
+) -> tuple[Measurement, Tracks | None]:
+    """Measure a video, and keep small pictures of its frames if asked to.
 
     Args:
         source: the video.
@@ -75,7 +55,7 @@ def measure(
             that long, the longest shot's length, with a note.
         ladder: measure at every length of `LADDER` that fits instead.
         rate: decimate to this many frames a second.
-        keep_track: keep every frame's block grid.
+        keep_tracks: keep small pictures of every frame.
         progress: called once a frame.
 
     Raises:
@@ -85,10 +65,10 @@ def measure(
     wanted = segment or settings.segment or DEFAULT_SEGMENT
     lengths = LADDER if ladder else (wanted,)
     while True:
-        run = _Pass(source, settings, workers, lengths, rate, keep_track, progress)
+        run = _Pass(source, settings, workers, lengths, rate, keep_tracks, progress)
         measurement = run.measure()
         if measurement is not None:
-            return measurement, run.track()
+            return measurement, run.tracks
         run.close()
         lengths = (run.longest_shot,)
 
@@ -103,7 +83,7 @@ class _Pass:
         workers: Workers,
         lengths: tuple[int, ...],
         rate: Fraction | None,
-        keep_track: bool,
+        keep_tracks: bool,
         progress: Progress | None,
     ) -> None:
         self.source, self.settings, self.workers = source, settings, workers
@@ -141,12 +121,14 @@ class _Pass:
         self.looks: list[Look] = []
         self.looking: list[Future[object]] = []
         self.picture: npt.NDArray[np.uint8] | None = None
+        self.keys: list[int] = []
+        self.motion = open_stream(self.planes, settings, workers)
         self.brightness = torch.zeros(self.planes[0].grid.shape, dtype=torch.float64, device="cpu")
         self.changes: list[float] = []
+        """Mean absolute difference of the shot's frames to the one before, code values."""
+        self.repeats = 0
         self._last_blocks: torch.Tensor | None = None
-        self._file: IO[bytes] | None = (
-            tempfile.SpooledTemporaryFile(TRACK_IN_MEMORY) if keep_track else None  # noqa: SIM115
-        )
+        self.tracks: Tracks | None = self._new_tracks() if keep_tracks else None
 
     @property
     def longest_shot(self) -> int:
@@ -170,16 +152,17 @@ class _Pass:
             self.close()
             raise
 
-    def track(self) -> BlockTrack | None:
-        """The block grids of all frames, where they were kept."""
-        if self._file is None:
-            return None
-        return BlockTrack(self.planes[0].grid.shape, self._file, self.frames, self.shots)
-
     def close(self) -> None:
         """Give temporary files back."""
-        if self._file is not None:
-            self._file.close()
+        if self.tracks is not None:
+            self.tracks.close()
+
+    def _new_tracks(self) -> Tracks:
+        path, luma = self.source.info.path, self.planes[0]
+        pictures = None
+        if isinstance(self.motion, MotionStream):
+            pictures = Track(self.motion.shape, path)
+        return Tracks(Track(luma.grid.shape, path), pictures, self.shots)
 
     def _check_device(self, device: torch.device) -> None:
         if device.type == "mps" and any(p.dtype == torch.float64 for p in self.source.planes):
@@ -226,6 +209,8 @@ class _Pass:
         frames = take(self._counted(self.source.frames()), self.settings.frame_range)
         for tick in self.clock.run(frames):
             self.times.append(tick.frame.time)
+            if tick.frame.key:
+                self.keys.append(self.frames)
             blocks = self._store(tick.frame)
             cuts = self.cuts.push(blocks, restart=tick.gap)
             self._split(cuts)
@@ -253,21 +238,18 @@ class _Pass:
         if luma is None:
             raise InputError(f"{self.source.info.path}: a frame without planes")
         self.brightness += luma
+        change = 0.0
         if self._last_blocks is not None:
-            self.changes.append(float((luma - self._last_blocks).abs().mean()))
+            change = float((luma - self._last_blocks).abs().mean())
+        self.changes.append(change)
         self._last_blocks = luma
-        if self._file is not None:
-            self._keep(self._file, luma)
+        if isinstance(self.motion, MotionStream):
+            picture = self.motion.take(self.planes, change)
+            if self.tracks is not None and self.tracks.pictures is not None:
+                self.tracks.pictures.append(picture)
+        if self.tracks is not None:
+            self.tracks.blocks.append(luma)
         return luma
-
-    def _keep(self, file: IO[bytes], blocks: torch.Tensor) -> None:
-        try:
-            file.write(blocks.to(torch.float32).numpy().tobytes())
-        except OSError as error:
-            raise OutputError(
-                f"{tempfile.gettempdir()}: no room for the block grids of {self.source.info.path} "
-                f"({error.strerror}); free some, or switch paired readings off"
-            ) from error
 
     def _look(self, samples: torch.Tensor, plane: Plane) -> None:
         """Take brightness, contrast and sharpness of a frame, in the background."""
@@ -283,6 +265,8 @@ class _Pass:
     def _advance(self) -> None:
         """Measure the segments that are settled: no cut can still turn up in them."""
         known = self.frames - LOOKAHEAD - self.shot_start
+        if isinstance(self.motion, MotionStream):
+            self.motion.advance(self.frames - LOOKAHEAD)
         for frames in self.lengths:
             for start in self._plan(frames).extend(known):
                 self._segment(frames, start)
@@ -309,6 +293,11 @@ class _Pass:
                 rung.skipped_frames += length
             for start in self._plan(frames).finish(length):
                 self._segment(frames, start)
+        # The first change of a shot is the cut.
+        self.repeats += int(find_repeats(self.changes[1:length]).sum())
+        del self.changes[:length]
+        if isinstance(self.motion, MotionStream):
+            self.motion.end_shot(stop)
         self.shots.append((self.shot_start, stop))
         self.shot_start = stop
         self.plans.clear()
@@ -332,6 +321,8 @@ class _Pass:
         for future in self.looking:
             future.result()
         brightness = (self.brightness / max(1, self.frames)).numpy()
+        stream = self.motion
+        motion = stream.reading() if isinstance(stream, MotionStream) else stream
         return Clip(
             info=self.source.info,
             frames_decoded=self.clock.frames_in,
@@ -345,6 +336,10 @@ class _Pass:
             gradient=fmean(look.gradient for look in self.looks),
             clipped=fmean(look.clipped for look in self.looks),
             readings={frames: rung.reading(brightness) for frames, rung in rungs.items()},
+            keys=self.keys,
+            repeats=self.repeats,
+            motion=None if isinstance(motion, str) else motion,
+            motion_reason=motion if isinstance(motion, str) else None,
             notes=tuple(self._notes()),
             warnings=tuple(self._warnings(rungs)),
             picture=self.picture,
@@ -377,11 +372,10 @@ class _Pass:
         yield from self._timing_warnings()
         if self.source.info.interlaced:
             yield "interlaced and measured as stored: the combing of moving edges reads as flicker"
-        repeats = _repeats(np.array(self.changes))
-        if repeats:
+        if self.repeats:
             yield (
-                f"{repeats} of {self.frames} frames repeat the one before, which takes power from "
-                "the highest frequencies"
+                f"{self.repeats} of {self.frames} frames repeat the one before, which takes power "
+                "from the highest frequencies"
             )
 
     def _timing_warnings(self) -> Iterator[str]:
@@ -397,19 +391,6 @@ class _Pass:
             )
         if clock.repeated:
             yield f"{clock.repeated} of {self.frames} frames repeated to fill the clock"
-
-
-def _repeats(changes: npt.NDArray[np.float64]) -> int:
-    """How many frames all but equal the one before, in a video that moves otherwise.
-
-    Fewer than a fifth of the frames count only in a fixed cadence, such as one in five: small
-    changes are there by chance, too.
-    """
-    if not changes.size:
-        return 0
-    found = np.flatnonzero(changes < REPEAT_RATIO * np.percentile(changes, 75))
-    cadence = len(found) >= MIN_CADENCE and np.ptp(np.diff(found)) <= 1
-    return len(found) if cadence or len(found) > REPEAT_SHARE * (len(changes) + 1) else 0
 
 
 def _count(number: int, thing: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -17,14 +18,15 @@ from flickerscope import __version__
 from flickerscope.errors import FlickerscopeError, InputError, SettingsError
 from flickerscope.files import write_text
 from flickerscope.histogram import BINS
+from flickerscope.motion import MotionReading
 from flickerscope.settings import Settings
 from flickerscope.source import VideoInfo
 from flickerscope.spectrum import Transform, make_transform
 
 __all__ = ["FORMAT", "Clip", "Measurement", "Reading", "Rung", "Spectrum", "key"]
 
-FORMAT = 1
-"""Of a saved measurement. 1: first."""
+FORMAT = 2
+"""Of a saved measurement. 1: first. 2: with the motion-compensated flicker."""
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -131,6 +133,14 @@ class Clip:
     """Share of the pixels at the ends of the range."""
     readings: Mapping[int, Reading]
     """By segment length."""
+    keys: list[int]
+    """Frames that are key frames of the stream."""
+    repeats: int
+    """Frames that repeat the one before; the motion-compensated reading leaves them out."""
+    motion: MotionReading | None
+    """Motion-compensated flicker, where it could be measured."""
+    motion_reason: str | None
+    """Why it could not."""
     notes: tuple[str, ...] = ()
     """What was done to the frames, one sentence each."""
     warnings: tuple[str, ...] = ()
@@ -360,6 +370,7 @@ def _clip_to_dict(clip: Clip) -> dict[str, Any]:
         "shots": [list(shot) for shot in clip.shots],
         "notes": list(clip.notes),
         "warnings": list(clip.warnings),
+        "motion": None if clip.motion is None else _motion_to_dict(clip.motion),
         "readings": {
             str(frames): {
                 "starts": reading.starts,
@@ -373,6 +384,26 @@ def _clip_to_dict(clip: Clip) -> dict[str, Any]:
             for frames, reading in clip.readings.items()
         },
     }
+
+
+_MOTION_ARRAYS = ("map", "series", "steps")
+
+
+def _motion_to_dict(motion: MotionReading) -> dict[str, Any]:
+    plain = {item.name: getattr(motion, item.name) for item in fields(motion)}
+    return plain | {name: _holes(plain[name].tolist()) for name in _MOTION_ARRAYS}
+
+
+def _holes(values: Any) -> Any:
+    """Seven digits, and ``None`` for what was not measured."""
+    if isinstance(values, list):
+        return [_holes(value) for value in values]
+    return float(f"{values:.6e}") if math.isfinite(values) else None
+
+
+def _motion_from_dict(plain: Mapping[str, Any]) -> MotionReading:
+    arrays = {name: np.array(plain[name], dtype=np.float64) for name in _MOTION_ARRAYS}
+    return MotionReading(**dict(plain) | arrays)
 
 
 def _clip_from_dict(plain: Mapping[str, Any]) -> Clip:
@@ -398,5 +429,6 @@ def _clip_from_dict(plain: Mapping[str, Any]) -> Clip:
             "notes": tuple(plain["notes"]),
             "warnings": tuple(plain["warnings"]),
             "readings": readings,
+            "motion": None if plain["motion"] is None else _motion_from_dict(plain["motion"]),
         }
     )

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from flickerscope.measure import BlockTrack
 from flickerscope.segments import ShotSegments, frame_correlation
 from flickerscope.spectrum import Transform
+from flickerscope.tracks import Tracks
 
 __all__ = ["MAX_LAG", "PairedBand", "PairedReading", "read_pair"]
 
@@ -78,8 +78,8 @@ class PairedReading:
 
 
 def read_pair(
-    pred: BlockTrack,
-    ref: BlockTrack,
+    pred: Tracks,
+    ref: Tracks,
     transform: Transform,
     *,
     lag: int | None = None,
@@ -88,7 +88,7 @@ def read_pair(
     """Read two videos in step, or say in a sentence why that makes no sense.
 
     Args:
-        pred, ref: block grids of all frames.
+        pred, ref: small pictures of all frames.
         transform: for the segments to read.
         lag: frames by which the prediction comes late, if known.
         force: read them even where they do not correlate.
@@ -103,25 +103,28 @@ def read_pair(
         return f"the frames do not correlate (median {correlation:.2f}, needed {MIN_CORRELATION})"
     products = _TileProducts(transform)
     for start in _joint_starts(pred, ref, transform.frames, lag):
-        products.add(pred.read(start + lag, transform.frames), ref.read(start, transform.frames))
+        products.add(
+            pred.blocks.read(start + lag, transform.frames),
+            ref.blocks.read(start, transform.frames),
+        )
     if not products.segments:
         return f"no segment of {transform.frames} frames lies within one shot of both"
     return products.reading(lag, correlation)
 
 
-def _mismatch(pred: BlockTrack, ref: BlockTrack, transform: Transform) -> str | None:
+def _mismatch(pred: Tracks, ref: Tracks, transform: Transform) -> str | None:
     if not transform.is_spectrum:
         return f"segments of {transform.frames} frames have no spectrum"
     if transform.frames > MAX_FRAMES:
         return f"segments of over {MAX_FRAMES} frames"
     if pred.frames != ref.frames:
         return f"different numbers of frames ({pred.frames} and {ref.frames})"
-    if pred.shape != ref.shape:
+    if pred.blocks.shape != ref.blocks.shape:
         return "different shapes of the picture"
     return None
 
 
-def _joint_starts(pred: BlockTrack, ref: BlockTrack, length: int, lag: int) -> Iterator[int]:
+def _joint_starts(pred: Tracks, ref: Tracks, length: int, lag: int) -> Iterator[int]:
     """Segment starts, as frames of the reference, within shots of both."""
     edges = {0, ref.frames, -lag, pred.frames - lag}
     edges |= {edge for shot in ref.shots for edge in shot}
@@ -133,7 +136,7 @@ def _joint_starts(pred: BlockTrack, ref: BlockTrack, length: int, lag: int) -> I
             yield first + start
 
 
-def _find_lag(pred: BlockTrack, ref: BlockTrack) -> int:
+def _find_lag(pred: Tracks, ref: Tracks) -> int:
     """The lag at which the changes from frame to frame correlate best; 0 unless clearly another."""
     lags = range(-MAX_LAG, MAX_LAG + 1)
     products = dict.fromkeys(lags, 0.0)
@@ -142,8 +145,8 @@ def _find_lag(pred: BlockTrack, ref: BlockTrack) -> int:
         count = min(CHUNK, ref.frames - MAX_LAG - 1 - start)
         if count < 1:
             break
-        r = ref.read(start, count + 1).diff(dim=0).flatten(1)
-        p = pred.read(start - MAX_LAG, count + 1 + 2 * MAX_LAG).diff(dim=0).flatten(1)
+        r = ref.blocks.read(start, count + 1).diff(dim=0).flatten(1)
+        p = pred.blocks.read(start - MAX_LAG, count + 1 + 2 * MAX_LAG).diff(dim=0).flatten(1)
         power = (
             power[0] + float(p[MAX_LAG : MAX_LAG + count].square().sum()),
             power[1] + float(r.square().sum()),
@@ -158,11 +161,13 @@ def _find_lag(pred: BlockTrack, ref: BlockTrack) -> int:
     return best if clear and (products[best] - products[0]) / norm > LAG_MARGIN else 0
 
 
-def _correlation(pred: BlockTrack, ref: BlockTrack, lag: int) -> float:
+def _correlation(pred: Tracks, ref: Tracks, lag: int) -> float:
     """Median correlation of frames spread over the video."""
     low, high = max(0, -lag), min(ref.frames, pred.frames - lag)
     chosen = np.unique(np.linspace(low, high - 1, SAMPLES).round().astype(int)).tolist()
-    values = [frame_correlation(pred.read(t + lag, 1)[0], ref.read(t, 1)[0]) for t in chosen]
+    values = [
+        frame_correlation(pred.blocks.read(t + lag, 1)[0], ref.blocks.read(t, 1)[0]) for t in chosen
+    ]
     return float(np.median(values))
 
 

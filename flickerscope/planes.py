@@ -40,6 +40,8 @@ class PlaneBuffers:
             "global": FrameBuffer(capacity, 1, dtype=self.dtype, device=device),
         }
         self.keeps_pixels = pixels > 0
+        self.small: AreaGrid | None = None
+        """Makes the small pictures on which motion is measured, where that is wanted."""
 
     @staticmethod
     def cells(plane: Plane, luma: Plane, settings: Settings) -> int:
@@ -56,6 +58,18 @@ class PlaneBuffers:
         self.buffers["block"].append(blocks)
         self.buffers["global"].append(blocks.mean().view(1))
         return part, blocks
+
+    def make_small(self, shape: tuple[int, int]) -> None:
+        """Have `small_picture` make pictures of this many rows and columns."""
+        height, width = self.samples.shape
+        device = self.samples.device
+        self.small = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
+
+    def small_picture(self) -> torch.Tensor:
+        """The last frame as a small picture, code values."""
+        if self.small is None:
+            raise RuntimeError("no size was given for small pictures")
+        return self.code_values(self.small.average(self.samples))
 
     def code_values(self, samples: torch.Tensor) -> torch.Tensor:
         """Full-range code values in the place of samples."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from flickerscope.errors import SettingsError
 
@@ -17,6 +18,7 @@ __all__ = [
     "Axis",
     "BandRange",
     "Crop",
+    "Flow",
     "FrameRange",
     "Planes",
     "Scale",
@@ -28,6 +30,7 @@ Window = Literal["hann", "boxcar"]
 Axis = Literal["auto", "frame", "hz"]
 Planes = Literal["y", "yuv"]
 Scale = Literal["pixel", "block", "global"]
+Flow = Literal["lk", "raft"]
 
 LADDER = (32, 25, 16, 14, 8)
 """Segment lengths that a measurement kept for later holds, longest first."""
@@ -114,12 +117,34 @@ class Settings:
     """Frame-by-frame readings: ``None``: where the videos match; ``True``: or refuse."""
     lag: int | None = None
     """Frames by which the prediction comes late, -2..2; ``None``: found from the frames."""
+    motion: bool = True
+    """Measure the motion-compensated flicker."""
+    texture: bool = True
+    """Measure how much of the fine detail is renewed in each frame, too."""
+    flow: Flow = "lk"
+    """What finds the motion: the built-in Lucas-Kanade, or torchvision's RAFT."""
+    min_excess: float = 3.0
+    """Decibels from which on a difference counts in the verdict."""
+    min_flicker: float = 0.1
+    """Motion-compensated flicker from which on it counts in the verdict, code^2."""
+    min_area: float = 0.2
+    """Growth of the share that flickers from which on it counts in the verdict, 0..1."""
+    min_coverage: float = 0.3
+    """Share of the picture and the time below which the motion cannot be followed, 0..1."""
+    still_speed: float = 0.05
+    """Median speed below which a video is still, pixels of a picture of 72 rows a frame."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", _scales(self.scales))
         _choice("window", self.window, get_args(Window))
         _choice("axis", self.axis, get_args(Axis))
         _choice("planes", self.planes, get_args(Planes))
+        _choice("flow", self.flow, get_args(Flow))
+        for name in ("motion", "texture"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name}: true or false, got {getattr(self, name)!r}")
+        for name, most in _THRESHOLDS.items():
+            _check_range(name, getattr(self, name), most)
         for scale in self.scales:
             _choice("scales", scale, get_args(Scale))
         if not self.scales or len(set(self.scales)) != len(self.scales):
@@ -197,7 +222,8 @@ class Settings:
         """A copy without the choices that only matter to a comparison, or to how many frames a
         segment has (each measurement says that for itself).
         """
-        return replace(self, segment=None, axis="auto", paired=None, lag=None)
+        unused: dict[str, Any] = {name: _DEFAULTS[name] for name in _OF_COMPARISONS}
+        return replace(self, **unused)
 
     def _check_bands(self) -> None:
         ranges = self.band_ranges
@@ -214,6 +240,29 @@ class Settings:
             raise SettingsError(
                 "axis frame compares cycles/frame: give the bands in cycles/frame too"
             )
+
+
+_THRESHOLDS: Final = {
+    "min_excess": math.inf,
+    "min_flicker": math.inf,
+    "min_area": 1.0,
+    "min_coverage": 1.0,
+    "still_speed": math.inf,
+}
+"""Their largest values."""
+
+_OF_COMPARISONS: Final = ("segment", "axis", "paired", "lag", *_THRESHOLDS)
+
+_DEFAULTS: Final = {item.name: item.default for item in fields(Settings)}
+
+
+def _check_range(name: str, value: object, most: float) -> None:
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if not (math.isfinite(number) and 0 <= number <= most):
+        largest = "" if math.isinf(most) else f" to {most:g}"
+        raise SettingsError(f"{name}: a number from 0{largest or ' up'}, got {value!r}")
 
 
 def _scales(value: Any) -> tuple[Any, ...]:

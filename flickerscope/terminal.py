@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from flickerscope.comparison import Comparison
     from flickerscope.demo.run import DemoResult
     from flickerscope.excess import Line
+    from flickerscope.judge import Ruling
     from flickerscope.measurement import Clip, Measurement
     from flickerscope.paired import PairedReading
+    from flickerscope.report.words import Headline
     from flickerscope.spectrum import Band
 
 __all__ = ["analysis_summary", "comparison_summary", "demo_summary", "printable"]
@@ -24,17 +26,27 @@ __all__ = ["analysis_summary", "comparison_summary", "demo_summary", "printable"
 VERDICT_STYLE = {
     "flickers more": "bold red",
     "flickers less": "bold green",
-    "more high-frequency energy": "bold yellow",
-    "less high-frequency energy": "bold yellow",
+    "incoherent": "bold red",
+    "more energy, consistent with motion or sharpness": "bold yellow",
+    "less energy, consistent with less motion or blur": "bold yellow",
     "no difference found": "bold green",
+    "not measurable": "bold yellow",
 }
 
 
 def comparison_summary(result: Comparison, *, verbose: bool = False) -> RenderableType:
-    """What was compared, the table, the headline in words, warnings and the citable line."""
+    """The verdict and what it rests on, the motion-compensated flicker, and the energy beside it;
+    then what was compared, the table of bands, warnings and the citable line.
+    """
     from flickerscope.report.document import comparison_citation
+    from flickerscope.report.words import comparison_headline
 
     parts: list[RenderableType] = [
+        *_verdict(result.ruling),
+        _headline(comparison_headline(result)),
+        *_motion_readings(result),
+        _energy(result),
+        Text(),
         *_clips("pred", result.pred, result.segment),
         *_clips("ref", result.ref, result.segment),
         Text(),
@@ -44,7 +56,6 @@ def comparison_summary(result: Comparison, *, verbose: bool = False) -> Renderab
     parts.append(
         Text("rms in code values (0..255); dB: excess of pred over ref, 0 if alike\n", style="dim")
     )
-    parts.append(_headline(result))
     parts.extend(_line_texts(result.lines, result.pred.rate))
     parts.extend(_other_readings(result))
     if result.paired is not None:
@@ -57,13 +68,14 @@ def comparison_summary(result: Comparison, *, verbose: bool = False) -> Renderab
 
 
 def analysis_summary(result: Measurement, *, device: str, verbose: bool = False) -> RenderableType:
-    """The same for a video alone."""
+    """The same for a video alone, which is named first: there may be several in a row."""
     from flickerscope import excess
     from flickerscope.report.document import (
         analysis_citation,
         headline_power,
         headline_scale,
     )
+    from flickerscope.report.words import ENERGY, analysis_headline, in_band
     from flickerscope.rungs import headline_band
 
     transform = result.transform()
@@ -75,15 +87,20 @@ def analysis_summary(result: Measurement, *, device: str, verbose: bool = False)
         for name, spectrum in rung.spectra.items()
         for line in excess.find_lines(name, (spectrum, transform))
     ]
-    headline = Text.assemble(
-        ("High-frequency energy (includes motion): ", "bold"),
-        (f"{rms:.3g} rms code values", "bold"),
-        f" in {_range(band, result.rate)}, at {headline_scale(result.settings)} scale",
+    energy = Text.assemble(
+        f"Beside it: {ENERGY} ",
+        (f"{_round(rms, 3)} rms code values", "bold"),
+        f" {in_band(_range(band, result.rate))}, at {headline_scale(result.settings)} scale",
     )
-    parts: list[RenderableType] = [*_clips("video", result, result.segment), Text()]
+    parts: list[RenderableType] = [
+        *_clips("video", result, result.segment),
+        _headline(analysis_headline(result)),
+        *_motion_readings(result),
+        energy,
+        Text(),
+    ]
     parts.extend(_analysis_tables(result))
     parts.append(Text("rms in code values (0..255)\n", style="dim"))
-    parts.append(headline)
     parts.extend(_line_texts(tuple(lines), result.rate))
     alone = result.clips[0] if len(result.clips) == 1 else result  # no need to name the one video
     parts.extend(_remarks(alone.warnings, alone.notes, verbose))
@@ -198,14 +215,38 @@ def _range(band: Band, rate: Fraction | None) -> str:
     return f"{band.name} {low:.3g}-{high:.3g} Hz"
 
 
-def _headline(result: Comparison) -> RenderableType:
+def _verdict(ruling: Ruling) -> Iterator[RenderableType]:
+    """In words, and on what it rests."""
+    from flickerscope.report.words import ground_sentence
+
+    words = f"{ruling.verdict[0].upper()}{ruling.verdict[1:]}."
+    yield Text(words, style=VERDICT_STYLE[ruling.verdict])
+    yield Text(ground_sentence(ruling))
+
+
+def _headline(headline: Headline) -> RenderableType:
+    """The motion-compensated flicker, its value in bold."""
+    return Text.assemble((headline.title, "bold"), headline.sentence.removeprefix(headline.title))
+
+
+def _motion_readings(result: Comparison | Measurement) -> Iterator[RenderableType]:
+    """The motion-compensated readings beside the headline."""
+    from flickerscope.report.words import other_readings
+
+    found = "; ".join(other_readings(result))
+    if found:
+        yield _bullet("motion", found, "cyan")
+
+
+def _energy(result: Comparison) -> RenderableType:
+    from flickerscope.report.words import ENERGY, in_band
+
     row = result.headline
     return Text.assemble(
-        (f"{result.verdict[0].upper()}{result.verdict[1:]}", VERDICT_STYLE[result.verdict]),
-        f": {result.basis}.\n",
-        ("Excess high-frequency energy (includes motion): ", "bold"),
+        f"Beside it: {ENERGY} ",
         (f"{_signed(row.excess_db, 1)} dB", "bold"),
-        f" (pred {row.pred_rms:.3g}, ref {row.ref_rms:.3g} rms code values)",
+        f" (pred {_round(row.pred_rms, 3)}, ref {_round(row.ref_rms, 3)} rms code values "
+        f"{in_band(row.band)} at {row.scale} scale)",
     )
 
 
@@ -232,7 +273,7 @@ def _other_readings(result: Comparison) -> Iterator[RenderableType]:
         values.append(f"quietest tiles {_signed(result.floor_db, 1)} dB")
     if picture.sharpness_db is not None:
         values.append(f"sharpness {_signed(picture.sharpness_db, 1)} dB")
-        less = result.excess_db - picture.sharpness_db
+        less = result.energy_db - picture.sharpness_db
         values.append(f"excess less sharpness {_signed(less, 1)} dB")
     if picture.contrast_db is not None:
         values.append(f"contrast {_signed(picture.contrast_db, 1)} dB")

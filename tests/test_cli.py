@@ -122,12 +122,12 @@ def test_compare_says_what_was_compared_how_much_and_how(here, call):
     text = words(out)
     assert "pred flicker.mkv ffv1 36x24, 40 frames, 24 frames/s, 2 segments of 32" in text
     assert "ref still.mkv ffv1 36x24, 40 frames, 24 frames/s, 2 segments of 32" in text
-    assert f"Excess high-frequency energy (includes motion): {EXCESS:+.1f} dB" in text
-    assert "(pred 3, ref 0 rms code values)" in text
-    assert f"Flickers more: {EXCESS:+.1f} dB in HF at block scale" in text
+    assert text.startswith("Flickers more. It rests on the ")
+    assert f"high-frequency energy (includes motion) {EXCESS:+.1f} dB" in text
+    assert "(pred 3, ref 0 rms code values in HF at block scale)" in text
     assert (
-        f"flickerscope {flickerscope.__version__}, Hann window of 32 frames, cycles bands, "
-        "HF at block scale, 24 frames/s; on "
+        f"flickerscope {flickerscope.__version__}, motion-compensated flicker (flow lk, 72 rows), "
+        "Hann window of 32 frames, cycles bands, HF at block scale, 24 frames/s; on "
     ) in text
 
 
@@ -151,10 +151,10 @@ def test_analyze_says_the_rms_and_the_line_with_their_units(here, call):
     text = words(out)
     assert "video flicker.mkv ffv1 36x24, 40 frames, 24 frames/s, 2 segments of 32" in text
     assert (
-        "High-frequency energy (includes motion): 3 rms code values in HF 6-12 Hz, at block scale"
+        "high-frequency energy (includes motion) 3 rms code values in HF 6-12 Hz, at block scale"
     ) in text
     assert "line at 12 Hz, amplitude in code values 3 (pixel), 3 (block), 3 (global)" in text
-    assert f"flickerscope {flickerscope.__version__}, Hann window of 32 frames" in text
+    assert f"flickerscope {flickerscope.__version__}, motion-compensated flicker" in text
 
 
 def test_analyze_prints_every_video_in_its_turn(here, call):
@@ -169,7 +169,9 @@ def test_analyze_prints_every_video_in_its_turn(here, call):
 
 def test_without_a_difference_the_words_say_so(here, call):
     _, out, _ = call("compare", "noisy.mkv", "noisy.mkv")
-    assert "No difference found: +0.0 dB in HF at block scale, within 3 dB." in words(out)
+    text = words(out)
+    assert text.startswith("No difference found. It rests on the motion-compensated flicker.")
+    assert "high-frequency energy (includes motion) +0.0 dB" in text
 
 
 @pytest.mark.parametrize("option", ["-q", "--quiet"])
@@ -326,14 +328,15 @@ def test_out_makes_a_folder_of_json_png_and_csv(here, tmp_path, call, arguments)
     folder = tmp_path / "a new" / "folder"
     code, out, err = call(*arguments, "-o", folder)
     assert (code, err) == (0, "")
-    assert "igh-frequency energy" in out
+    assert "high-frequency energy (includes motion)" in out
     assert {p.name for p in folder.iterdir()} == {"report.json", "report.png", "report.csv"}
     kind = {"compare": "comparison", "analyze": "analysis"}[arguments[0]]
     assert json.loads((folder / "report.json").read_text("utf-8"))["kind"] == kind
     png = (folder / "report.png").read_bytes()
     assert png.startswith(PNG)
     assert png.endswith(PNG_END)
-    assert len(read_csv(folder / "report.csv")) == 12
+    rows = read_csv(folder / "report.csv")
+    assert sum(row["scale"] != "along motion" for row in rows) == 12
 
 
 def test_analyze_draws_a_figure_of_each_of_several_videos(here, tmp_path, call, quick_figure):
@@ -345,7 +348,7 @@ def test_analyze_draws_a_figure_of_each_of_several_videos(here, tmp_path, call, 
     assert (tmp_path / "report-2.png").read_bytes() == quick_figure
     videos = json.loads((tmp_path / "report.json").read_text("utf-8"))["videos"]
     assert [video["input"]["path"] for video in videos] == ["flicker.mkv", "still.mkv"]
-    rows = read_csv(tmp_path / "report.csv")
+    rows = [row for row in read_csv(tmp_path / "report.csv") if row["scale"] != "along motion"]
     assert [row["video"] for row in rows] == ["flicker.mkv"] * 12 + ["still.mkv"] * 12
 
 
@@ -395,8 +398,9 @@ def test_the_table_to_stdout_is_csv(here, call):
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(out)))
     assert {(row["pred"], row["ref"]) for row in rows} == {("flicker.mkv", "still.mkv")}
-    (headline,) = [row for row in rows if row["headline"] == "true"]
-    assert float(headline["excess_db"]) == pytest.approx(EXCESS, abs=1e-3)
+    (energy,) = [row for row in rows if (row["scale"], row["band"]) == ("block", "HF")]
+    assert float(energy["excess_db"]) == pytest.approx(EXCESS, abs=1e-3)
+    assert [row["headline"] for row in rows] == ["true"] + ["false"] * (len(rows) - 1)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="needs /dev")
@@ -446,7 +450,7 @@ def test_every_option_reaches_the_settings_and_changes_the_numbers(
     assert other["settings"] == plain["settings"] | changed
     if command == "analyze":
         plain, other = plain["videos"][0], other["videos"][0]
-    assert other["headline"] != plain["headline"]
+    assert other["energy"] != plain["energy"]
 
 
 def test_planes_adds_those_of_colour(here, call):

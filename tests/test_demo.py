@@ -93,8 +93,9 @@ def test_the_files_are_there_and_nothing_else(shown):
 def test_the_report_is_that_of_the_whole_picture(shown):
     report = json.loads((shown.folder / "report.json").read_text())
     assert report["settings"]["crop"] is None
-    assert report["headline"]["value"] == shown.result.comparison.excess_db
-    assert report["headline"]["value"] > 3
+    assert report["headline"]["value"] == shown.result.comparison.flicker_db
+    assert report["energy"]["value"] == shown.result.comparison.energy_db
+    assert report["energy"]["value"] > 3
     assert [entry["path"] for entry in report["inputs"]] == [
         str(shown.folder / "pred.mp4"),
         str(shown.folder / "ref.mp4"),

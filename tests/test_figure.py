@@ -27,7 +27,7 @@ from matplotlib.text import Text
 
 from flickerscope import Comparison, Measurement, OutputError, analyze, compare
 from flickerscope.histogram import EDGES
-from flickerscope.report import places
+from flickerscope.report import along, places
 from flickerscope.report.figure import figure, save_figure
 from flickerscope.report.style import literal, shorten, text_width, wrap
 from flickerscope.report.view import view
@@ -88,6 +88,37 @@ def moving_pair() -> Comparison:
     return compare(film(60, amplitude=4), film(60), fps=24)
 
 
+def unmeasured_pair() -> Comparison:
+    return compare(film(60, amplitude=4), film(60), fps=24, motion=False)
+
+
+@cache
+def blinking_alone() -> Measurement:
+    """A still texture of 100 columns; 24 of them blink by +-2, 36 are black."""
+    texture = np.random.default_rng(1).integers(80, 176, (72, 100)).astype(float)
+    codes = np.repeat(texture[None], 40, 0)
+    codes[:, :, :24] += 2 * (-1.0) ** np.arange(40)[:, None, None]
+    codes[:, :, -36:] = 0
+    return analyze(codes.astype(np.uint8), fps=25)
+
+
+def one_side_measured() -> Comparison:
+    return compare(film(60, amplitude=4), analyze(film(60), fps=24, motion=False), fps=24)
+
+
+def with_gaps() -> Measurement:
+    clip = blinking_alone().clips[0]
+    assert clip.motion is not None
+    series = np.where(np.isin(np.arange(38), (10, 11, 20)), np.nan, clip.motion.series)
+    return replace(
+        blinking_alone(), clips=(replace(clip, motion=replace(clip.motion, series=series)),)
+    )
+
+
+def cropped() -> Comparison:
+    return compare(film(40, 40, 60, amplitude=1), film(40, 40, 60), fps=24, crop="50x30+4+6")
+
+
 @cache
 def still_pair() -> Comparison:
     same = np.full((40, 16, 24), 90, np.uint8)
@@ -134,6 +165,13 @@ def in_colour() -> Comparison:
 
 SITUATIONS: dict[str, Callable[[], Result]] = {
     "a pair": moving_pair,
+    "no motion": unmeasured_pair,
+    "no motion alone": lambda: analyze(film(60), fps=24, motion=False),
+    "one side without motion": one_side_measured,
+    "partly black": blinking_alone,
+    "gaps in the flicker": with_gaps,
+    "cropped": cropped,
+    "portrait alone": lambda: analyze(film(40, 40, 20), fps=30),
     "three frames": lambda: compare(frames(127, 129, 127), frames(128, 128, 128)),
     "three frames alone": lambda: analyze(frames(127, 129, 127), fps=8),
     "eight frames": lambda: compare(film(8, amplitude=2), film(8)),
@@ -388,7 +426,7 @@ def test_the_bars_of_a_video_alone_are_its_levels() -> None:
     drawn = figure(analyze(frames(*[127, 129] * 32)))
     bar = one(drawn, Rectangle, "bar/y/block/HF")
     assert bar.get_width() == pytest.approx(1, rel=1e-3)
-    assert "1.00 code values rms" in one(drawn, Text, "title").get_text()
+    assert "high-frequency energy (includes motion) 1.00 rms code values" in all_text(drawn)
 
 
 def test_the_map_shows_where_the_prediction_flickers() -> None:
@@ -397,7 +435,7 @@ def test_the_map_shows_where_the_prediction_flickers() -> None:
     assert place.signed
     assert abs(left) < 0.05
     assert right > 0.5
-    image = one(figure_of("a pair"), matplotlib.image.AxesImage, "map").get_array()
+    image = one(figure_of("no motion"), matplotlib.image.AxesImage, "map").get_array()
     red, blue = (image[:, -60:, k].mean() for k in (0, 2))
     assert red > 2 * blue
 
@@ -410,7 +448,7 @@ def test_the_map_of_grids_that_differ_is_that_of_the_prediction() -> None:
 
 
 def test_the_curve_in_time_is_the_series_of_the_headline_band() -> None:
-    result = moving_pair()
+    result = situation("no motion")
     reading = result.pred.clips[0].readings[32]
     (line,) = artists(figure(result), Line2D, "time/prediction")
     np.testing.assert_allclose(line.get_ydata() ** 2, reading.series["y/block"][:, 2])
@@ -418,15 +456,74 @@ def test_the_curve_in_time_is_the_series_of_the_headline_band() -> None:
     assert line.axes.get_xlabel() == "time (s)"
 
 
+def test_the_map_of_the_flicker_lies_over_the_picture_where_it_is() -> None:
+    """Tiles of 8x8 pixels of 72 x 100: the last four columns of pixels have none."""
+    (shown,) = along.flicker_maps(view(blinking_alone()))
+    assert shown.values.shape == (9, 12)
+    np.testing.assert_allclose(shown.values[:, :2], 4, rtol=0.01)
+    np.testing.assert_allclose(shown.values[:, 4:7], 0, atol=0.35)
+    assert np.isnan(shown.values[:, 8:]).all()
+    assert shown.cover == (1, 0.96)
+    assert shown.aspect == pytest.approx(100 / 72, rel=0.01)
+    drawn = figure_of("partly black")
+    image = one(drawn, matplotlib.image.AxesImage, "flicker map/video").get_array()
+    width = image.shape[1]
+    blue = image[..., 2] - image[..., 0]  # what flickers is blue, all else is grey
+    assert (blue[:, : int(0.23 * width)] > 0.05).all()
+    assert np.abs(blue[:, int(0.65 * width) :]).max() < 1e-9
+    assert "grey: not measured" in all_text(drawn)
+
+
+def test_both_maps_have_one_scale_of_colours() -> None:
+    drawn = figure_of("a pair")
+    ours, theirs = (
+        one(drawn, matplotlib.image.AxesImage, f"flicker map/{role}").get_array()
+        for role in ("prediction", "reference")
+    )
+    tinted = [float((image[..., 2] - image[..., 0]).mean()) for image in (ours, theirs)]
+    assert tinted[0] > 3 * tinted[1]
+
+
+def test_the_flicker_in_time_is_the_series_of_the_measurement_in_rms() -> None:
+    result, drawn = moving_pair(), figure_of("a pair")
+    for role, side in (("prediction", result.pred), ("reference", result.ref)):
+        motion = side.clips[0].motion
+        assert motion is not None
+        (line,) = artists(drawn, Line2D, f"flicker/{role}")
+        np.testing.assert_allclose(line.get_ydata() ** 2, motion.series.clip(0))
+        np.testing.assert_allclose(line.get_xdata(), np.array(motion.frames) / 24)
+        assert line.axes.get_xlabel() == "time (s)"
+    (least,) = artists(drawn, Line2D, "none detected")
+    np.testing.assert_allclose(least.get_ydata(), 0.1**0.5)
+
+
+def test_the_flicker_in_time_has_gaps_where_it_was_not_measured() -> None:
+    lines = artists(figure_of("gaps in the flicker"), Line2D, "flicker/video/")
+    assert [len(line.get_xdata()) for line in lines] == [10, 8, 17]
+
+
+def test_the_energy_has_a_map_and_a_curve_only_where_the_verdict_is_about_it() -> None:
+    assert not artists(figure_of("a pair"), Line2D, "time/")
+    assert not artists(figure_of("partly black"), Line2D, "time/")
+    for name in ("no motion", "no motion alone", "minutes"):
+        assert artists(figure_of(name), Line2D, "time/")
+        assert not artists(figure_of(name), Line2D, "flicker/")
+
+
+@pytest.mark.parametrize("name", ["no motion", "no motion alone"])
+def test_a_figure_without_the_flicker_says_so_and_why(name: str) -> None:
+    assert "Motion-compensated flicker not measured: switched off" in all_text(figure_of(name))
+
+
 def test_every_shot_has_a_curve_of_its_own() -> None:
     drawn = figure_of("shots")
-    assert len(artists(drawn, Line2D, "time/video/")) == 3
+    assert len(artists(drawn, Line2D, "flicker/video/")) == 3
     cuts = [line.get_xdata()[0] for line in artists(drawn, Line2D, "cut")]
     np.testing.assert_allclose(cuts, [2.0, 4.8])
 
 
 def test_hundreds_of_segments_are_one_curve() -> None:
-    drawn = figure_of("minutes")
+    drawn = figure_of("minutes")  # too small a picture for its motion
     (line,) = artists(drawn, Line2D, "time/prediction")
     assert len(line.get_xdata()) == 249
 
@@ -438,14 +535,24 @@ def test_three_frames_show_the_second_difference() -> None:
         marks = one(drawn, Line2D, f"second difference/{role}")
         np.testing.assert_allclose(marks.get_ydata(), value, atol=1e-6)
     assert "3 frames hold no spectrum" in all_text(drawn)
-    assert "+13.9 dB" in one(drawn, Text, "title").get_text()
+    assert "energy (includes motion) +13.9 dB of the second difference" in all_text(drawn)
 
 
-def test_the_title_says_the_verdict_and_the_headline() -> None:
-    result, text = moving_pair(), all_text(figure_of("a pair"))
-    verdict = result.verdict[0].upper() + result.verdict[1:]
-    assert f"{verdict}: +{result.excess_db:.1f} dB" in text
-    assert result.basis in text
+def test_the_head_says_the_verdict_then_the_flicker_then_the_energy() -> None:
+    result, drawn = moving_pair(), figure_of("a pair")
+    text, motion = all_text(drawn), result.motion
+    assert motion is not None
+    verdict = one(drawn, Text, "title")
+    headline = one(drawn, Text, "headline")
+    assert verdict.get_text() == result.verdict[0].upper() + result.verdict[1:]
+    assert headline.get_text() == f"Motion-compensated flicker excess {motion.excess_db:+.1f} dB"
+    assert f"pred {motion.pred.flicker:.2f}, ref {motion.ref.flicker:.2f} code²" in text
+    energy = f"high-frequency energy (includes motion) +{result.energy_db:.1f} dB in HF"
+    (beside,) = [found for found in shown_texts(drawn) if energy in found.get_text()]
+    heights = [found.get_position()[1] for found in (verdict, headline, beside)]
+    assert heights == sorted(heights, reverse=True)
+    sizes = [float(found.get_fontsize()) for found in (verdict, headline, beside)]
+    assert sizes == sorted(sizes, reverse=True)
     assert "60 frames, 24 frames/s, 32 × 24, 3 segments" in text
     assert "flickerscope 0." in text
 

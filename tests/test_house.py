@@ -34,6 +34,7 @@ FLOORS = {
     "probe": 2,
     "segments": 2,
     "spectrum": 2,
+    "tracks": 2,
     "video": 2,
     "histogram": 3,
     "kernel": 3,
@@ -41,9 +42,11 @@ FLOORS = {
     "measure": 4,
     "measurement": 4,
     "paired": 4,
+    "repeats": 2,
     "rungs": 4,
     "comparison": 5,
     "excess": 5,
+    "pulse": 5,
     "judge": 5,
     "match": 5,
     "demo": 6,
@@ -62,6 +65,7 @@ ONLY_IN = {
     "ray": (),
     "rich": ("cli", "terminal"),
     "scipy": ("comparison", "stats"),
+    "torchvision": ("motion",),
     "typer": ("cli", "terminal"),
 }
 """One outside library, one place. Libraries that are not named here may be used anywhere."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flickerscope import SettingsError, compare
+from flickerscope import Settings, SettingsError, compare
+from flickerscope.excess import BandExcess, MotionSummary, motion_excess
+from flickerscope.judge import Evidence, Pace, Ruling, find_breach, judge, motion_warnings
 from flickerscope.video import encode
 
 RNG = np.random.default_rng(5)
@@ -35,14 +37,14 @@ def panning(step, frames=64):
 
 def test_a_prediction_that_only_moves_beside_a_still_reference_is_not_said_to_flicker():
     result = compare(panning(2), still(), fps=24)
-    assert result.excess_db > 3
-    assert result.verdict == "more high-frequency energy"
+    assert result.energy_db > 3
+    assert result.verdict == "more energy, consistent with motion or sharpness"
 
 
 def test_a_frozen_prediction_of_a_moving_reference_is_not_said_to_flicker_less():
     result = compare(still(), panning(2), fps=24)
-    assert result.excess_db < -3
-    assert result.verdict == "less high-frequency energy"
+    assert result.energy_db < -3
+    assert result.verdict == "less energy, consistent with less motion or blur"
 
 
 def test_white_flicker_over_a_still_reference_is_said_to_flicker_more_and_swapped_less():
@@ -55,7 +57,7 @@ def test_white_flicker_over_a_still_reference_is_said_to_flicker_more_and_swappe
 def test_slow_change_is_no_flicker_even_in_the_headline_band():
     slow = 8 * np.sin(2 * np.pi * np.arange(64) / 24)[:, None, None]
     result = compare(pixels(still() + slow), still(), fps=24, primary="LF")
-    assert result.excess_db > 3
+    assert result.energy_db > 3
     assert "flickers" not in result.verdict
 
 
@@ -73,7 +75,7 @@ def test_flicker_of_colour_that_luma_does_not_see_is_warned_of():
     rgb = np.stack([gray, gray - sign * 0.0722 / 0.7152, gray + sign], 1) / 255
     calm = np.stack([gray, gray, gray], 1) / 255
     result = compare(rgb, calm, fps=24, planes="yuv")
-    assert abs(result.excess_db) < 0.1
+    assert abs(result.energy_db) < 0.1
     assert any(text.startswith("Cb has +") for text in result.warnings)
 
 
@@ -109,7 +111,7 @@ def test_a_short_black_or_white_flash_is_flicker_and_no_cut(value, length):
         video[start : start + length] = value
     result = compare(video, still(96), fps=24)
     assert result.pred.clips[0].shots == [(0, 96)]
-    assert result.excess_db > 20
+    assert result.energy_db > 20
 
 
 def test_a_cut_to_black_and_to_another_scene_is_still_a_cut():
@@ -122,9 +124,210 @@ def test_an_array_meets_a_file_at_the_rate_that_it_is_given(tmp_path):
     path = tmp_path / "ref.mkv"
     encode(path, frames, rate=24, codec="ffv1", pixel_format="gray")
     result = compare(frames, path, fps=24)
-    assert result.excess_db == pytest.approx(0, abs=1e-6)
+    assert result.energy_db == pytest.approx(0, abs=1e-6)
     assert result.paired is not None
     unknown = compare(frames, path)
     assert any("frame rate of pred is not known" in note for note in unknown.notes)
     with pytest.raises(SettingsError, match="fps"):
         compare(path, path, fps=24)
+
+
+# --- The rules, one by one ------------------------------------------------------------------------
+
+
+def row(excess_db, band="HF", low=0.25):
+    return BandExcess(
+        plane="y",
+        scale="block",
+        band=band,
+        low=low,
+        high=0.5,
+        reliable=True,
+        pred_power=1.0,
+        ref_power=1.0,
+        epsilon=0.0565,
+        excess_db=excess_db,
+        wasserstein_db=None,
+        shift_db=None,
+    )
+
+
+def side(flicker=0.0, coverage=0.8, area=0.0, speed=1.0, share=0.9, **other):
+    readings = {"moving": None, "texture": None, "cb": None, "cr": None, "pop": 0.0} | other
+    return MotionSummary(
+        measured=1,
+        flicker=flicker,
+        coverage=coverage,
+        area=area,
+        speed=speed,
+        moving_share=share,
+        **readings,
+    )
+
+
+def rule(pred, ref, energy=0.0, *, slow=0.0, reason=None, paces=None, **settings):
+    motion = None if reason else motion_excess(pred, ref)
+    moves = Pace(still=False, fast=False)
+    headline = row(energy)
+    return judge(
+        Evidence(
+            settings=Settings(**settings),
+            headline=headline,
+            table=(headline, row(slow, "MF", 0.125), row(40.0, "LF", 0.05)),
+            pred_pace=paces[0] if paces else moves,
+            ref_pace=paces[1] if paces else moves,
+            motion=motion,
+            motion_reason=reason,
+        )
+    )
+
+
+STILL = {"speed": 0.0, "share": 0.0}
+MORE_ENERGY = "more energy, consistent with motion or sharpness"
+LESS_ENERGY = "less energy, consistent with less motion or blur"
+
+
+@pytest.mark.parametrize(
+    ("pred", "ref", "energy", "verdict", "ground"),
+    [
+        # Both still: the energies count in full.
+        (side(**STILL), side(**STILL), 3.0, "flickers more", "energy"),
+        (side(**STILL), side(**STILL), 2.9, "no difference found", "motion"),
+        (side(**STILL), side(**STILL), -3.0, "flickers less", "energy"),
+        # A pan beside a still, and the other way round.
+        (side(), side(**STILL), 20.0, MORE_ENERGY, "motion"),
+        (side(**STILL), side(), -20.0, LESS_ENERGY, "motion"),
+        # What cannot be followed in the reference is not judged, whatever the other number is.
+        (side(9.0), side(coverage=0.29), 20.0, "not measurable", "coverage"),
+        (side(9.0), side(coverage=0.31), 20.0, "flickers more", "motion"),
+        # 3 dB over 0.1 code^2: (0.1 + 0.1)/(0 + 0.1).
+        (side(0.11), side(0.0), 0.0, "flickers more", "motion"),
+        (side(0.09), side(0.0), 0.0, "no difference found", "motion"),
+        (side(0.0), side(0.11), 0.0, "flickers less", "motion"),
+        (side(area=0.21), side(), 0.0, "flickers more", "area"),
+        (side(area=0.19), side(), 0.0, "no difference found", "motion"),
+        (side(), side(area=0.21), 0.0, "flickers less", "area"),
+        # Below rounding a negative reading is none.
+        (side(-5.0), side(0.0), 0.0, "no difference found", "motion"),
+        (side(), side(), 3.0, "more energy, consistent with motion or sharpness", "motion"),
+        (side(), side(), -3.0, "less energy, consistent with less motion or blur", "motion"),
+    ],
+)
+def test_the_first_rule_that_applies_decides(pred, ref, energy, verdict, ground):
+    ruling = rule(pred, ref, energy)
+    assert (ruling.verdict, ruling.ground) == (verdict, ground)
+
+
+def test_each_threshold_is_a_setting():
+    assert rule(side(**STILL), side(**STILL), 3.0, min_excess=4.0).verdict == "no difference found"
+    assert rule(side(0.3), side(0.0), min_flicker=0.4).verdict == "no difference found"
+    assert rule(side(area=0.3), side(), min_area=0.4).verdict == "no difference found"
+    assert rule(side(), side(coverage=0.5), min_coverage=0.6).verdict == "not measurable"
+    slow = side(speed=0.3)
+    assert rule(slow, slow, 9.0).ground == "motion"
+    assert rule(slow, slow, 9.0, still_speed=0.4).verdict == "flickers more"
+
+
+def test_beside_a_still_reference_a_slower_band_has_a_say_and_slow_change_has_none():
+    ruling = rule(side(**STILL), side(**STILL), 0.0, slow=12.0)
+    assert ruling.verdict == "flickers more"
+    assert "in MF" in ruling.basis
+    assert ruling.value_db == 12.0
+    assert rule(side(**STILL), side(**STILL), 0.0).verdict == "no difference found"
+
+
+def test_without_motion_the_reason_is_the_basis():
+    ruling = rule(None, None, 9.0, reason="4 frames without a cut, 5 are needed")
+    assert (ruling.verdict, ruling.basis) == (
+        "not measurable",
+        "4 frames without a cut, 5 are needed",
+    )
+    still = Pace(still=True, fast=True)
+    assert rule(None, None, 9.0, reason="short", paces=(still, still)).verdict == "flickers more"
+    switched = rule(None, None, 9.0, reason="switched off")
+    assert switched.verdict == "more energy, consistent with motion or sharpness"
+    assert switched.ground == "energy"
+
+
+# --- The gate -------------------------------------------------------------------------------------
+
+
+def ruling(verdict, ground, value=None):
+    return Ruling(verdict, "as it is", ground, value)
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "breached"),
+    [
+        (ruling("flickers more", "motion", 7.0), {}, True),
+        (ruling("flickers more", "motion", 7.0), {"limit": 7.0}, False),
+        (ruling("flickers more", "energy", 7.0), {}, True),
+        (ruling("no difference found", "motion", 1.0), {}, False),
+        # Energy is far above the limit, but the verdict does not rest on it.
+        (ruling("more energy, consistent with motion or sharpness", "motion", 1.0), {}, False),
+        (
+            ruling("more energy, consistent with motion or sharpness", "motion", 1.0),
+            {"gate": "energy"},
+            True,
+        ),
+        (ruling("incoherent", "coverage"), {"limit": 99.0}, True),
+        (ruling("incoherent", "coverage"), {"limit": 99.0, "gate": "motion"}, True),
+        (ruling("incoherent", "coverage"), {"limit": 99.0, "allow_unmeasured": True}, True),
+        (ruling("not measurable", "coverage"), {"limit": 99.0}, True),
+        (ruling("not measurable", "coverage"), {"limit": 99.0, "allow_unmeasured": True}, False),
+        (ruling("not measurable", "coverage"), {"limit": 99.0, "gate": "energy"}, False),
+        (ruling("flickers more", "area"), {"limit": 99.0}, True),
+        (ruling("flickers less", "area"), {"limit": -99.0}, False),
+        # By the motion-compensated flicker alone: +20 dB of it.
+        (ruling("no difference found", "energy", 0.0), {"gate": "motion"}, True),
+        (ruling("no difference found", "energy", 0.0), {"gate": "motion", "limit": 21.0}, False),
+    ],
+)
+def test_a_limit_is_set_on_the_number_that_the_gate_names(found, options, breached):
+    motion = motion_excess(side(9.9), side(0.0))
+    assert motion.excess_db == pytest.approx(20)
+    breach = find_breach(found, 30.0, motion, **{"limit": 3.0} | options)
+    assert (breach is not None) == breached
+
+
+def test_a_gate_on_motion_is_breached_where_there_is_none():
+    found = ruling("no difference found", "energy", 0.0)
+    assert find_breach(found, 0.0, None, limit=3.0, gate="motion") is not None
+    assert find_breach(found, 0.0, None, limit=3.0, gate="motion", allow_unmeasured=True) is None
+
+
+# --- Motion of both -------------------------------------------------------------------------------
+
+
+def warned(pred, ref, verdict="no difference found", **settings):
+    found = ruling(verdict, "motion", 0.0)
+    return motion_warnings(motion_excess(pred, ref), found, Settings(**settings))
+
+
+def test_a_difference_in_motion_is_warned_of_with_its_size():
+    (text,) = warned(side(speed=1.5, share=0.9), side(speed=0.3, share=0.4))
+    assert "1.50 and 0.30 pixels" in text
+    assert "90 % and 40 %" in text
+    assert warned(side(speed=1.5), side(speed=1.2)) == []
+    assert warned(side(speed=0.04), side(speed=0.0)) == []
+
+
+def test_flicker_that_the_verdict_leaves_out_is_warned_of():
+    (text,) = warned(side(moving=9.9), side(moving=0.0))
+    assert "+20.0 dB where the picture moves" in text
+    (text,) = warned(side(cb=9.9, cr=0.0), side(cb=0.0, cr=0.0))
+    assert "+20.0 dB in Cb" in text
+    (text,) = warned(side(texture=0.3), side(texture=0.02))
+    assert "30 % of the fine detail" in text
+    assert warned(side(moving=0.05), side(moving=0.0)) == []
+
+
+def test_motion_excess_is_0_for_the_same_and_the_negative_for_the_reverse():
+    a = side(3.0, moving=1.0, texture=0.2, cb=0.5, cr=0.1, area=0.3)
+    b = side(0.5, moving=0.2, texture=-0.1, cb=0.0, cr=0.4, area=0.1)
+    same, there, back = motion_excess(a, a), motion_excess(a, b), motion_excess(b, a)
+    for name in ("excess_db", "moving_db", "texture_db", "cb_db", "cr_db", "area_change"):
+        assert getattr(same, name) == 0
+        assert getattr(there, name) == -getattr(back, name)
+    assert there.excess_db == pytest.approx(10 * np.log10(3.1 / 0.6))
+    assert there.texture_db == pytest.approx(10 * np.log10(0.21 / 0.01))

@@ -103,7 +103,7 @@ def test_every_length_has_its_segments_its_headline_band_and_the_power_of_theory
 def test_the_floor_of_the_headline_below_8_frames_is_that_of_the_second_difference():
     result = compare(alternating(3, 1.0), textured(np.full(3, 128.0)), fps=24)
     floor = 0.375 * reference.ROUNDING
-    assert result.excess_db == pytest.approx(10 * np.log10((1 + floor) / floor), abs=1e-6)
+    assert result.energy_db == pytest.approx(10 * np.log10((1 + floor) / floor), abs=1e-6)
 
 
 def test_a_segment_length_is_kept_where_a_shot_reaches_it_and_said_where_none_does():
@@ -472,6 +472,7 @@ def test_every_setting_has_a_test_in_which_it_changes_a_number():
             [(row.plane, row.scale, row.band, row.excess_db) for row in result.table],
             result.headline.band,
             None if paired is None else (paired.lag, paired.error.tolist()),
+            result.motion,
         )
 
     changes = {
@@ -485,11 +486,17 @@ def test_every_setting_has_a_test_in_which_it_changes_a_number():
         "crop": "30x20+4+6",
         "paired": False,
         "lag": 1,
+        "motion": False,
     }
-    assert set(changes) | {"axis"} == set(Settings().to_dict())  # axis: see test_comparison.py
+    # axis: see test_comparison.py; flow: test_raft.py; thresholds: test_judge.py; texture: below
+    thresholds = {"min_excess", "min_flicker", "min_area", "min_coverage", "still_speed"}
+    assert set(changes) | {"axis", "flow", "texture"} | thresholds == set(Settings().to_dict())
     for name, value in changes.items():
         pred, ref = (rgb, rgb[:, ::-1].copy()) if name == "planes" else (x, y)
         assert numbers(pred, ref, **{name: value}) != numbers(pred, ref), name
+    large = footage(8, 144, 144)
+    assert analyze(large).clips[0].motion.texture is not None
+    assert analyze(large, texture=False).clips[0].motion.texture is None
 
 
 @pytest.mark.parametrize(

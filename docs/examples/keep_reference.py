@@ -18,7 +18,7 @@ excess = {}
 for model, strength in {"first": 1.0, "second": 4.0}.items():
     brightness = np.round(noise.normal(0, strength, size=(48, 1, 1)))
     prediction = (reference + brightness).astype(np.uint8)
-    excess[model] = flickerscope.compare(prediction, kept, fps=24).headline.excess_db
+    excess[model] = flickerscope.compare(prediction, kept, fps=24).flicker_db
     print(f"{model}: {excess[model]:+.1f} dB")
 
 assert excess["second"] > excess["first"] > 0

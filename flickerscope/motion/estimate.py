@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
+from torch.nn import functional
 
 from flickerscope.errors import InputError, TooShortError
 from flickerscope.grid import AreaGrid
+from flickerscope.motion.filters import warp
 from flickerscope.motion.flow import LucasKanade, MotionField
 from flickerscope.motion.moments import TileMoments, smooth_acceleration, tile_moments
 from flickerscope.motion.pictures import DETAIL, ROWS, picture_scale, shrink, small_pictures
-from flickerscope.motion.reading import MotionReading, read_motion
-from flickerscope.motion.score import TileFlicker, tile_flicker, window_of
+from flickerscope.motion.reading import FrameFlicker, MotionReading, frame_flicker, read_motion
+from flickerscope.motion.records import map_records
+from flickerscope.motion.score import tile_flicker
 
-__all__ = ["MIN_FRAMES", "MIN_SIDE", "flicker", "neighbour_motion", "run_moments"]
+__all__ = [
+    "MIN_FRAMES",
+    "MIN_SIDE",
+    "flicker",
+    "motion_over_two",
+    "neighbour_motion",
+    "run_moments",
+]
 
 MIN_FRAMES = 5
 """Fewer frames without a cut are not measured; three are the arithmetic minimum."""
@@ -61,15 +73,40 @@ def run_moments(
     seen = min(scale, field.rows // ROWS)
     forward, backward = neighbour_motion(shrink(pictures, scale // seen), field)
     forward, backward = (shrink(u, seen) / seen for u in (forward, backward))
-    straight = smooth_acceleration(forward.flatten(0, -4), backward.flatten(0, -4))
-    forward, backward = (u.view(forward.shape) for u in straight)
-    return tile_moments(
-        shrink(pictures, scale),
-        forward,
-        backward,
+    small = shrink(pictures, scale)
+    moments = tile_moments(
+        small,
+        *smooth_acceleration(forward, backward),
         detail=shrink(pictures, scale // 2) if texture and scale > 1 else None,
         chroma=chroma,
     )
+    if len(moments) < 3:
+        luma_only = replace(moments, texture=None, cb=None, cr=None)
+        return replace(moments, slow=map_records(torch.zeros_like, luma_only))
+    over_two = smooth_acceleration(*motion_over_two(forward, backward))
+    return replace(moments, slow=_with_empty_ends(tile_moments(small, *over_two, stride=2)))
+
+
+def motion_over_two(
+    forward: torch.Tensor, backward: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Motion to the frames two away, from that to the neighbours: ``F[t] + F[t+1](x + F[t])``.
+
+    (..., n, 2, H, W) each to (..., n - 2, 2, H, W): the first and the last have no second step.
+    """
+
+    def joined(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return first + warp(second.flatten(0, -4), first.flatten(0, -4)).view(first.shape)
+
+    count = forward.shape[-4] - 2
+    here, after = forward.narrow(-4, 1, count), forward.narrow(-4, 2, count)
+    back, before = backward.narrow(-4, 1, count), backward.narrow(-4, 0, count)
+    return joined(here, after), joined(back, before)
+
+
+def _with_empty_ends(moments: TileMoments) -> TileMoments:
+    """A frame more at both ends, of which nothing is inside the picture."""
+    return map_records(lambda x: functional.pad(x, (0, 0, 0, 0, 1, 1)), moments)
 
 
 @torch.inference_mode()
@@ -83,9 +120,9 @@ def flicker(
     """Motion-compensated flicker of runs of frames without a cut or a repeated frame.
 
     The neighbours of each frame t are brought along the motion: ``d+ = f[t+1] - f[t]`` and
-    ``d- = f[t] - f[t-1]``. A tile's flicker is ``C = -<d+ d->`` without its trend, over 9 frames
-    (5 in runs below 20 frames); see `tile_flicker`. The reading is its weighted median; see
-    `read_motion`.
+    ``d- = f[t] - f[t-1]``. A tile's flicker is ``C = -<d+ d->`` without its trend; see
+    `tile_flicker`. That of a frame is the weighted median over its tiles, see `frame_flicker`, and
+    the reading is the mean over the frames.
 
     Args:
         frames: luma code values 0..255, (T, H, W), T >= 5, or (B, T, H, W); any device.
@@ -115,14 +152,14 @@ def flicker(
         grid = AreaGrid(rows, columns, size, dtype=frames.dtype, device=frames.device)
         chroma = grid.average(chroma.to(frames))
     moments = run_moments(pictures, find, scale=scale, texture=texture, chroma=chroma)
-    tiles = tile_flicker(moments, window_of(count))
+    pooled = frame_flicker(tile_flicker(moments))
     if frames.dim() == 3:
-        return _read(tiles)
-    return [_read(one) for one in tiles.unbind()]
+        return _read(pooled)
+    return [_read(one) for one in pooled.unbind()]
 
 
-def _read(tiles: TileFlicker) -> MotionReading:
-    reading = read_motion([tiles], range(1, 1 + tiles.step.shape[-1]))
+def _read(pooled: FrameFlicker) -> MotionReading:
+    reading = read_motion([pooled], range(1, 1 + len(pooled.flicker)))
     if reading is None:
         raise InputError("nothing to measure: all tiles are black, clipped or out of the picture")
     return reading

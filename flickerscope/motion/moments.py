@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import partial
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import torch
 from torch.nn import functional
 
 from flickerscope.motion.filters import blur, warp, window_mean
+from flickerscope.motion.records import map_records
 
 __all__ = ["TILE", "BandMoments", "TileMoments", "smooth_acceleration", "tile_moments"]
 
@@ -25,7 +25,8 @@ DETAIL_BLUR: Final = 2.0
 
 ACCELERATION_RADIUS: Final = 2
 
-Record = TypeVar("Record", "BandMoments", "TileMoments")
+SLACK: Final = 1e-3
+"""Pixels by which a place may lie out of the picture: rounding, where nothing moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class TileMoments:
     texture: BandMoments | None = None
     cb: BandMoments | None = None
     cr: BandMoments | None = None
+    slow: TileMoments | None = None
+    """The luma against the frames two away; nothing inside where there are none."""
 
     def __len__(self) -> int:
         """Frames."""
@@ -68,31 +71,16 @@ class TileMoments:
 
     def to(self, device: torch.device) -> TileMoments:
         """The same on another device."""
-        return _map(lambda x: x.to(device), self)
+        return map_records(lambda x: x.to(device), self)
 
     def between(self, start: int, stop: int) -> TileMoments:
         """Frames ``start`` to ``stop``."""
-        return _map(lambda x: x[..., start:stop, :, :], self)
+        return map_records(lambda x: x[..., start:stop, :, :], self)
 
     @staticmethod
     def join(runs: Sequence[TileMoments]) -> TileMoments:
         """One run of frames after the other."""
-        return _map(lambda *parts: torch.cat(parts, -3), *runs)
-
-
-def _map(function: Callable[..., torch.Tensor], *records: Record) -> Record:
-    """Apply a function to the tensors of records of the same shape."""
-
-    def joined(name: str) -> Any:
-        values: list[Any] = [getattr(record, name) for record in records]
-        if values[0] is None:
-            return None
-        return (function if isinstance(values[0], torch.Tensor) else partial(_map, function))(
-            *values
-        )
-
-    kind = type(records[0])
-    return kind(**{item.name: joined(item.name) for item in fields(kind)})
+        return map_records(lambda *parts: torch.cat(parts, -3), *runs)
 
 
 def smooth_acceleration(
@@ -101,10 +89,11 @@ def smooth_acceleration(
     """Both motions with their sum, the acceleration, averaged over a window.
 
     Errors that the two have apart would look like flicker; those they have in common look like
-    motion that was not followed. (N, 2, H, W) each.
+    motion that was not followed. (..., N, 2, H, W) each.
     """
     straight = (forward - backward) / 2
-    bend = window_mean((forward + backward) / 2, radius)
+    bend = (forward + backward) / 2
+    bend = window_mean(bend.flatten(0, -4), radius).view(bend.shape)
     return straight + bend, bend - straight
 
 
@@ -115,41 +104,48 @@ def tile_moments(
     *,
     detail: torch.Tensor | None = None,
     chroma: torch.Tensor | None = None,
+    stride: int = 1,
 ) -> TileMoments:
     """Moments of runs of frames under a given motion.
 
     Args:
         frames: (..., T, H, W), luma code values; the sizes of tiles and blur are made for a short
             side of 72 pixels.
-        forward: motion of frames 1 .. T-2 to the next frame, (..., T - 2, 2, H, W), pixels.
+        forward: motion of the frames but the first and the last to the next one,
+            (..., T - 2, 2, H, W), pixels.
         backward: the same to the frame before.
         detail: the frames at twice the size, (..., T, 2 H, 2 W), for the texture.
         chroma: Cb and Cr, (..., T, 2, H, W), code values.
+        stride: hold frames against those so many frames away: the motion is to these, and so many
+            frames at both ends have none.
     """
     runs = frames.shape[:-3]
     forward, backward = forward.flatten(0, -4), backward.flatten(0, -4)
     inside = (_is_inside(forward) & _is_inside(backward)).to(frames.dtype)[:, None]
     share = _tile_sums(inside) / TILE**2
     speed = forward.square().sum(1, keepdim=True).sqrt()
-    mean = _tile_sums(_triples(frames)[1]) / TILE**2
-    bands = {"luma": _band(blur(frames, BLUR), forward, backward, inside, share)}
+    mean = _tile_sums(_triples(frames, stride)[1]) / TILE**2
+    luma = _triples(blur(frames, BLUR), stride)
+    bands: dict[str, Any] = {"luma": _band(luma, forward, backward, inside, share)}
     if chroma is not None:
         smooth = blur(chroma, BLUR)
-        bands["cb"] = _band(smooth[..., 0, :, :], forward, backward, inside, share)
-        bands["cr"] = _band(smooth[..., 1, :, :], forward, backward, inside, share)
+        for name, plane in zip(("cb", "cr"), smooth.unbind(-3), strict=True):
+            bands[name] = _band(_triples(plane, stride), forward, backward, inside, share)
     if detail is not None:
         bands["texture"] = _texture(detail, forward, backward, inside)
     flat = TileMoments(
         inside=share[:, 0], mean=mean[:, 0], speed=_tile_sums(speed)[:, 0] / TILE**2, **bands
     )
-    return _map(lambda x: x.view(*runs, -1, *x.shape[1:]), flat)
+    return map_records(lambda x: x.view(*runs, -1, *x.shape[1:]), flat)
 
 
-def _triples(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _triples(
+    frames: torch.Tensor, stride: int = 1
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Before, at and after, (..., T, H, W) to (N, 1, H, W) each."""
-    count = frames.shape[-3]
+    count = frames.shape[-3] - 2 * stride
     before, at, after = (
-        frames.narrow(-3, start, count - 2).flatten(0, -3)[:, None] for start in range(3)
+        frames.narrow(-3, start * stride, count).flatten(0, -3)[:, None] for start in range(3)
     )
     return before, at, after
 
@@ -158,7 +154,8 @@ def _is_inside(flow: torch.Tensor) -> torch.Tensor:
     height, width = flow.shape[-2:]
     columns = torch.arange(width, device=flow.device) + flow[:, 0]
     rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
-    return (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
+    right, bottom = width - 1 + SLACK, height - 1 + SLACK
+    return (columns >= -SLACK) & (columns <= right) & (rows >= -SLACK) & (rows <= bottom)
 
 
 def _tile_sums(x: torch.Tensor, tile: int = TILE) -> torch.Tensor:
@@ -170,14 +167,13 @@ def _tile_sums(x: torch.Tensor, tile: int = TILE) -> torch.Tensor:
 
 
 def _band(
-    x: torch.Tensor,
+    triples: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     forward: torch.Tensor,
     backward: torch.Tensor,
     inside: torch.Tensor,
     share: torch.Tensor,
 ) -> BandMoments:
-    """``x``: (..., T, H, W)."""
-    before, at, after = _triples(x)
+    before, at, after = triples
     second = _second_differences(at)
     plus = warp(after, forward) - _as_if_sampled(at, second, forward)
     minus = _as_if_sampled(at, second, backward) - warp(before, backward)

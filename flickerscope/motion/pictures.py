@@ -51,5 +51,5 @@ def shrink(x: torch.Tensor, every: int) -> torch.Tensor:
     """Means of ``every`` x ``every`` pixels, (..., H, W) to (..., H / every, W / every)."""
     if every == 1:
         return x
-    small = functional.avg_pool2d(x.flatten(0, -3)[:, None], every)
+    small = functional.avg_pool2d(x.reshape(-1, 1, *x.shape[-2:]), every)
     return small.view(*x.shape[:-2], *small.shape[-2:])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -11,22 +10,20 @@ from torch.nn import functional
 
 from flickerscope.motion.filters import running_sum
 from flickerscope.motion.moments import BandMoments, TileMoments
+from flickerscope.motion.records import map_records
 
 __all__ = [
+    "SlowFlicker",
+    "TileBand",
     "TileFlicker",
     "running_mean",
     "single_events",
     "tile_flicker",
     "weighted_quantile",
-    "window_of",
 ]
 
 WINDOW: Final = 9
-"""Frames of the running means."""
-
-SHORT_WINDOW: Final = 5
-SHORT_RUN: Final = 20
-"""Frames below which a run takes the shorter window."""
+"""Frames of the running means; in shorter runs, as many as there are."""
 
 MIN_INSIDE: Final = 0.5
 """Share of a tile that both neighbours must show."""
@@ -38,18 +35,16 @@ FLOOR: Final = 0.3
 """Added to the error of the luminance before it becomes a weight, code^2."""
 CHROMA_FLOOR: Final = 0.1
 TEXTURE_FLOOR: Final = 1.0
-MIN_TILES: Final = 4
-"""Of a frame, for its step from the frame before."""
 
 
+SLOW_PART: Final = 0.75
+"""Of L, taken off the flicker near a quarter cycle/frame."""
 EVENT: Final = 16.0
 """Squared change of the whole picture above which it may be a step or a flash, code^2."""
-EVENT_RATIO: Final = 25.0
-"""The same over the median around it."""
+EVENT_RATIO: Final = 9.0
+"""The same over the third largest one around it."""
 EVENT_REACH: Final = 8
-"""Frames on each side without another one that make it a single event."""
-EVENT_CHANGES: Final = 2
-"""Into a flash and out of it."""
+"""Frames on each side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,58 +53,55 @@ class TileFlicker:
 
     share: torch.Tensor
     """N: running share of the tile that was measured, 0..1; 0 where it does not count."""
-    flicker: torch.Tensor
-    """C: anti-covariance along the motion, code^2."""
-    error: torch.Tensor
-    """L: what the motion does not explain, and the flicker itself, code^2."""
+    counts: torch.Tensor
+    """N where the tile was measured at this very frame and the frame is no single event, else 0."""
+    shown: torch.Tensor
+    """Share of the tile that the frame and both its neighbours show, 0..1."""
     speed: torch.Tensor
     """Pixels a frame."""
     step: torch.Tensor
-    """(..., frames): squared change to the next frame in the quiet tiles, code^2; NaN: unknown."""
-    renewed: torch.Tensor | None = None
-    """Anti-covariance of the texture, weighted."""
-    detail: torch.Tensor | None = None
-    """Squared gradient of the texture, weighted alike."""
-    cb: torch.Tensor | None = None
-    """C and L of Cb, (..., frames, rows, columns, 2), code^2."""
-    cr: torch.Tensor | None = None
+    """Squared change to the next frame (of the first frame: or from the one before), code^2."""
+    luma: TileBand
+    texture: TileBand | None = None
+    cb: TileBand | None = None
+    cr: TileBand | None = None
+    slow: SlowFlicker | None = None
 
     def between(self, start: int, stop: int) -> TileFlicker:
         """Frames ``start`` to ``stop``."""
-        return self._map(lambda x, time: x.narrow(time, start, stop - start))
-
-    def unbind(self) -> list[TileFlicker]:
-        """One for each run, along the first dimension."""
-
-        def run(i: int) -> TileFlicker:
-            return self._map(lambda x, _: x[i])
-
-        return [run(i) for i in range(len(self.step))]
-
-    def to(self, device: torch.device) -> TileFlicker:
-        """The same on another device."""
-        return self._map(lambda x, _: x.to(device))
-
-    def _map(self, function: Callable[[torch.Tensor, int], torch.Tensor]) -> TileFlicker:
-        """Apply a function to each tensor and its dimension of time."""
-        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        times = {"step": -1, "cb": -4, "cr": -4}
-        mapped: dict[str, Any] = {
-            name: None if value is None else function(value, times.get(name, -3))
-            for name, value in values.items()
-        }
-        return TileFlicker(**mapped)
+        return map_records(lambda x: x[..., start:stop, :, :], self)
 
 
-def window_of(frames: int) -> int:
-    """Frames of the running means in a run of ``frames`` frames."""
-    return WINDOW if frames >= SHORT_RUN else SHORT_WINDOW
+@dataclass(frozen=True, slots=True)
+class TileBand:
+    """Flicker of one band, (..., frames, rows, columns) each, code^2."""
+
+    flicker: torch.Tensor
+    """C: anti-covariance along the motion."""
+    mean: torch.Tensor
+    """Its running mean over time."""
+    error: torch.Tensor
+    """E = L - max(C, 0) of the running means: what the motion does not explain."""
+    detail: torch.Tensor | None = None
+    """Running mean of the squared gradient; of the texture only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowFlicker:
+    """Flicker near a quarter cycle/frame, (..., frames, rows, columns) each."""
+
+    counts: torch.Tensor
+    """As of `TileFlicker`."""
+    flicker: torch.Tensor
+    """C - 3/4 L against the frames two away, code^2: +-a two frames on, two off reads 4 a^2."""
+    error: torch.Tensor
+    """L: running mean, code^2."""
 
 
 def running_mean(x: torch.Tensor, window: int, dim: int = -3) -> torch.Tensor:
-    """Centred mean over time; the ends are repeated, and the window fits the length."""
+    """Centred mean over time, alike in shape; the ends are repeated, the window fits the length."""
     length = x.shape[dim]
-    radius = (min(window, length if length % 2 else length - 1)) // 2
+    radius = min(window, length if length % 2 else length - 1) // 2
     if radius < 1:
         return x
     shape = list(x.shape)
@@ -119,44 +111,48 @@ def running_mean(x: torch.Tensor, window: int, dim: int = -3) -> torch.Tensor:
     return sums / (2 * radius + 1)
 
 
-def tile_flicker(moments: TileMoments, window: int = WINDOW, *, events: bool = True) -> TileFlicker:
+def tile_flicker(
+    moments: TileMoments, window: int = WINDOW, *, usual: torch.Tensor | None = None
+) -> TileFlicker:
     """Flicker and error of every tile in runs of frames without a cut.
 
-    With ``S = <(d+ + d-)^2>``, the trend taken off, and ``D = <(d+ - d-)^2>``, both averaged over
-    ``window`` frames: **C = (D - S) / 4**, which is ``-<d+ d->``, and **L = S / 2**. White flicker
-    of variance sigma^2 reads ``C = sigma^2``, an alternation of +-a reads ``4 a^2``; a ramp, a
-    fade, a random walk and an occlusion read 0.
+    With ``S = (d+ + d-)^2``, the trend taken off, and ``D = (d+ - d-)^2``: **C = (D - S) / 4**,
+    which is ``-d+ d-``, and **L = S / 2**. White flicker of variance sigma^2 reads
+    ``C = sigma^2``, an alternation of +-a reads ``4 a^2``; a ramp, a fade and an occlusion read 0.
+
+    The trend tau is the running mean of ``(d+ + d-) / 2`` over ``window`` frames, and
+    ``S = max(0, (d+ + d-)^2 - 4 tau (d+ + d-) + 4 tau^2)``.
 
     Args:
         moments: of all frames of the runs.
         window: frames of the running means.
-        events: leave single steps and flashes out, which are no flicker; see ``step``.
+        usual: which frames to take, (..., frames); default: all but single steps and flashes,
+            which are no flicker; see `single_events`.
     """
     bright = (moments.mean > BLACK) & (moments.mean < CLIPPED)
     seen = moments.inside * ((moments.inside >= MIN_INSIDE) & bright)
-    usual = torch.ones_like(seen)
-    if events:
-        usual = usual * ~single_events(moments.luma, seen)[..., None, None]
-    share = running_mean(seen * usual, window)
+    if usual is None:
+        usual = ~single_events(moments.luma, seen)
+    usual = usual[..., None, None].to(seen).expand_as(seen)
     means = _Means(seen * usual, usual, window)
-    flicker, error = means.flicker(moments.luma, trend=True)
-    values = {
-        name: torch.stack(means.flicker(plane, trend=True), -1)
-        for name, plane in (("cb", moments.cb), ("cr", moments.cr))
-        if plane is not None
+    others: dict[str, Any] = {
+        name: means.band(band, trend=name != "texture")
+        for name in ("texture", "cb", "cr")
+        if (band := getattr(moments, name)) is not None
     }
-    if moments.texture is not None and moments.texture.gradient is not None:
-        renewed, rest = means.flicker(moments.texture, trend=False)
-        weight = share / (rest + TEXTURE_FLOOR).square()
-        values["renewed"] = weight * renewed
-        values["detail"] = weight * (means.of(moments.texture.gradient) + TEXTURE_FLOOR)
+    if moments.slow is not None:
+        others["slow"] = _slow_flicker(moments.slow, usual, window)
+    share = torch.where(means.share > MIN_SHARE, means.share, 0.0)
+    plus, minus = moments.luma.plus, moments.luma.minus
+    first = torch.maximum(plus[..., :1, :, :], minus[..., :1, :, :])
     return TileFlicker(
-        share=torch.where(share > MIN_SHARE, share, 0.0),
-        flicker=flicker,
-        error=error,
+        share=share,
+        counts=share * (seen * usual > 0),
+        shown=seen,
         speed=moments.speed,
-        step=_steps(moments.luma.plus, seen, error),
-        **values,
+        step=torch.cat([first, plus[..., 1:, :, :]], -3),
+        luma=means.band(moments.luma, trend=True),
+        **others,
     )
 
 
@@ -165,53 +161,69 @@ class _Means:
 
     def __init__(self, seen: torch.Tensor, usual: torch.Tensor, window: int) -> None:
         self.seen, self.usual, self.window = seen, usual, window
-        self.share = running_mean(seen, window).clamp(min=1e-6)
-        self.usual_share = running_mean(usual, window).clamp(min=1e-6)
+        self.share = running_mean(seen, window)
+        self.usual_share = running_mean(usual, window)
 
     def of(self, x: torch.Tensor) -> torch.Tensor:
-        return running_mean(x * self.seen, self.window) / self.share
+        return running_mean(x * self.seen, self.window) / self.share.clamp(min=1e-6)
 
     def slope(self, change: torch.Tensor) -> torch.Tensor:
         """Change a frame, code values."""
-        return running_mean(change * self.usual / 2, self.window) / self.usual_share
+        total = running_mean(change * self.usual / 2, self.window)
+        return total / self.usual_share.clamp(min=1e-6)
 
-    def flicker(self, band: BandMoments, *, trend: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """C and L."""
+    def squares(self, band: BandMoments, *, trend: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """S and D."""
         squares = band.plus + band.minus
         total, difference = squares + 2 * band.product, squares - 2 * band.product
         if trend:
             slope = self.slope(band.change)
             total = (total - 4 * slope * (band.change - slope)).clamp(min=0)
-        total, difference = self.of(total), self.of(difference)
-        return (difference - total) / 4, total / 2
+        return total, difference
+
+    def band(self, band: BandMoments, *, trend: bool) -> TileBand:
+        total, difference = self.squares(band, trend=trend)
+        mean_total = self.of(total)
+        mean = (self.of(difference) - mean_total) / 4
+        error = (mean_total / 2 - mean.clamp(min=0)).clamp(min=0)
+        detail = None if band.gradient is None else self.of(band.gradient)
+        return TileBand((difference - total) / 4, mean, error, detail)
+
+
+def _slow_flicker(moments: TileMoments, usual: torch.Tensor, window: int) -> SlowFlicker:
+    """Of the luma against the frames two away.
+
+    C weighs the spectrum along the motion with ``(2 - 2 cos 2w)(-cos 2w)``, 4 at a quarter
+    cycle/frame. Motion over two frames is harder to follow, so that of L, which it leaves, three
+    quarters are taken off: what the motion leaves then reads below 0.
+    """
+    bright = (moments.mean > BLACK) & (moments.mean < CLIPPED)
+    around = functional.pad(1 - usual, (0, 0, 0, 0, 1, 1)).unfold(-3, 3, 1).amax(-1)
+    seen = moments.inside * ((moments.inside >= MIN_INSIDE) & bright) * (1 - around)
+    means = _Means(seen, 1 - around, window)
+    total, difference = means.squares(moments.luma, trend=True)
+    share = torch.where(means.share > MIN_SHARE, means.share, 0.0)
+    return SlowFlicker(
+        counts=share * (seen > 0),
+        flicker=(difference - total) / 4 - SLOW_PART * total / 2,
+        error=means.of(total) / 2,
+    )
 
 
 def single_events(luma: BandMoments, seen: torch.Tensor) -> torch.Tensor:
     """Frames beside a step or in a flash of the whole picture that stands alone, (..., frames).
 
-    A change of the median tile by 4 code values or more, 5 times the usual change around it, with
-    at most one other within 8 frames. Left in, it would reach all of the picture over the length
-    of the running means, and outweigh the quiet rest.
+    A change of the median tile by 4 code values or more, 3 times the third largest change within
+    8 frames: a step is one such change, a flash two. Left in, it would reach all of the picture
+    over the length of the running means, and outweigh the quiet rest.
     """
     changes = torch.cat([luma.minus[..., :1, :, :], luma.plus], -3).flatten(-2)
-    counts = torch.cat([seen[..., :1, :, :], seen], -3).flatten(-2)
-    size = weighted_quantile(changes, (counts > 0).to(changes), 0.5)
-    padded = functional.pad(size, (EVENT_REACH, EVENT_REACH), value=torch.nan)
-    usual = padded.unfold(-1, 2 * EVENT_REACH + 1, 1).nanmedian(-1).values
-    event = (size > EVENT) & (size > EVENT_RATIO * usual)
-    near = functional.pad(event.to(size), (EVENT_REACH, EVENT_REACH)).unfold(
-        -1, 2 * EVENT_REACH + 1, 1
-    )
-    single = event & (near.sum(-1) <= EVENT_CHANGES)
-    return single[..., :-1] | single[..., 1:]
-
-
-def _steps(plus: torch.Tensor, seen: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
-    """Squared change of the quiet tiles from each frame to the next, (..., frames), code^2."""
-    weights = (seen / (error + FLOOR).square()).flatten(-2)
-    steps = weighted_quantile(plus.flatten(-2), weights, 0.5)
-    enough = (weights > 0).sum(-1) >= MIN_TILES
-    return torch.where(enough, steps, torch.nan)
+    known = (torch.cat([seen[..., :1, :, :], seen], -3) > 0).to(changes).flatten(-2)
+    size = weighted_quantile(changes, known, 0.5).nan_to_num()
+    near = functional.pad(size, (EVENT_REACH, EVENT_REACH)).unfold(-1, 2 * EVENT_REACH + 1, 1)
+    third = near.topk(3, -1).values[..., 2]
+    event = (size > EVENT) & (size > EVENT_RATIO * third)
+    return event[..., :-1] | event[..., 1:]
 
 
 def weighted_quantile(x: torch.Tensor, weights: torch.Tensor, q: float) -> torch.Tensor:

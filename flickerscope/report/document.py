@@ -10,19 +10,32 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flickerscope import __version__, excess, histogram
 from flickerscope.comparison import Comparison
+from flickerscope.excess import MotionSummary, summarize_motion
+from flickerscope.judge import Ruling
 from flickerscope.measurement import Clip, Measurement, Rung, key
+from flickerscope.motion.pictures import ROWS
 from flickerscope.paired import PairedReading
+from flickerscope.report.words import (
+    ENERGY,
+    FLICKER,
+    Headline,
+    analysis_headline,
+    comparison_headline,
+    motion_reason,
+)
 from flickerscope.rungs import headline_band
 from flickerscope.settings import BAND_PRESETS, MIN_SPECTRUM_FRAMES, Settings
 from flickerscope.spectrum import Transform
 
 __all__ = ["FORMAT", "analysis_document", "citation", "comparison_document", "schema", "to_json"]
 
-FORMAT = 1
-"""Of the report. 1: first."""
+FORMAT = 2
+"""Of the report. 1: first. 2: motion-compensated flicker leads; the energy, which led, is
+``energy``."""
 
 
 def to_json(document: dict[str, Any]) -> str:
@@ -37,17 +50,22 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def citation(settings: Settings, segment: int, band: str, scale: str, rate: str) -> str:
-    """One line that says how a number was made, to stand beside it in a paper."""
+def citation(
+    settings: Settings, segment: int, band: str, scale: str, rate: str, *, motion: bool
+) -> str:
+    """One line that says how the numbers were made, to stand beside them in a paper.
+
+    ``motion``: name the motion-compensated flicker too.
+    """
+    tool = f"flickerscope {__version__}"
+    if motion:
+        tool += f", {FLICKER} (flow {settings.flow}, {ROWS} rows)"
     if segment < MIN_SPECTRUM_FRAMES:
-        return (
-            f"flickerscope {__version__}, second difference in segments of {segment} frames "
-            f"at {scale} scale, {rate}"
-        )
+        return f"{tool}, second difference in segments of {segment} frames at {scale} scale, {rate}"
     bands = settings.bands if settings.bands in BAND_PRESETS else "custom"
     shape = {"hann": "Hann", "boxcar": "boxcar"}[settings.window]
     return (
-        f"flickerscope {__version__}, {shape} window of {segment} frames, {bands} bands, "
+        f"{tool}, {shape} window of {segment} frames, {bands} bands, "
         f"{band} at {scale} scale, {rate}"
     )
 
@@ -65,15 +83,13 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
         "device": result.device,
         "segment": _segment(result.segment, transform, pred=result.pred_rung, ref=result.ref_rung),
         "inputs": [*_inputs("pred", pred), *_inputs("ref", ref)],
+        "verdict": _verdict(result.ruling),
+        "headline": _headline(comparison_headline(result), "dB"),
+        "motion": _motion_excess(result),
+        "energy": _energy("dB", result.headline.excess_db) | _row(result.headline),
+        "motion_series": {"pred": _motion_series(pred), "ref": _motion_series(ref)},
+        "motion_maps": {"pred": _motion_maps(pred), "ref": _motion_maps(ref)},
         "bands": _bands(transform, pred.rate),
-        "verdict": {"text": result.verdict, "basis": result.basis},
-        "headline": {
-            "name": "excess high-frequency energy (includes motion)",
-            "unit": "dB",
-            "higher_is_better": False,
-            "value": result.headline.excess_db,
-            **_row(result.headline),
-        },
         "results": [_row(row) for row in result.table],
         "floor_db": result.floor_db,
         "share": {"pred": result.pred_share, "ref": result.ref_share},
@@ -82,7 +98,7 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
             "excess_minus_sharpness_db": (
                 None
                 if result.picture.sharpness_db is None
-                else result.excess_db - result.picture.sharpness_db
+                else result.energy_db - result.picture.sharpness_db
             )
         },
         "lines": [_line(line, pred.rate) for line in result.lines],
@@ -127,6 +143,7 @@ def comparison_citation(result: Comparison) -> str:
         result.headline.band,
         result.headline.scale,
         " and ".join(rates),
+        motion=result.motion is not None,
     )
 
 
@@ -135,16 +152,18 @@ def analysis_citation(result: Measurement) -> str:
     transform = result.transform()
     band = transform.bands[headline_band(result.settings, transform)].name
     scale = headline_scale(result.settings)
-    return citation(result.settings, result.segment, band, scale, rate_text(result.rate))
+    measured = any(clip.motion is not None for clip in result.clips)
+    rate = rate_text(result.rate)
+    return citation(result.settings, result.segment, band, scale, rate, motion=measured)
 
 
 def headline_scale(settings: Settings) -> str:
-    """The scale of the headline."""
+    """The scale of the high-frequency energy that is reported first."""
     return "block" if "block" in settings.scales else settings.scales[0]
 
 
 def headline_power(result: Measurement) -> float:
-    """Power of a lone video in its headline band, code^2."""
+    """High-frequency energy of a lone video: its power in the primary band, code^2."""
     transform = result.transform()
     spectrum = result.rungs[result.segment].spectra[key("y", headline_scale(result.settings))]
     return float(excess.band_power(spectrum, transform)[headline_band(result.settings, transform)])
@@ -158,7 +177,7 @@ def rate_text(rate: Fraction | None) -> str:
 def _video(result: Measurement) -> dict[str, Any]:
     transform = result.transform()
     rung = result.rungs[result.segment]
-    power = headline_power(result)
+    power, summary = headline_power(result), summarize_motion(result.clips)
     lines = [
         line
         for name in rung.spectra
@@ -168,17 +187,21 @@ def _video(result: Measurement) -> dict[str, Any]:
         "citation": analysis_citation(result),
         "segment": _segment(result.segment, transform, video=rung),
         "input": _inputs("video", result)[0],
-        "bands": _bands(transform, result.rate),
-        "headline": {
-            "name": "high-frequency energy (includes motion)",
-            "unit": "rms code values",
-            "higher_is_better": False,
-            "value": power**0.5,
+        "headline": _headline(analysis_headline(result), "rms code values"),
+        "motion": {
+            "video": _motion_summary(summary),
+            "reason": None if summary is not None else motion_reason(result.clips),
+        },
+        "energy": _energy("rms code values", power**0.5)
+        | {
             "plane": "y",
             "scale": headline_scale(result.settings),
             "band": transform.bands[headline_band(result.settings, transform)].name,
             "power": power,
         },
+        "motion_series": _motion_series(result)[0],
+        "motion_map": _motion_maps(result)[0],
+        "bands": _bands(transform, result.rate),
         "results": list(analysis_rows(result)),
         "floor_db": result.clips[0].readings[result.segment].floor_db,
         "lines": [_line(line, result.rate) for line in lines],
@@ -187,6 +210,74 @@ def _video(result: Measurement) -> dict[str, Any]:
         "series": _series(result, result.segment, transform)[0],
         "map": _maps(result, result.segment)[0],
     }
+
+
+def _verdict(ruling: Ruling) -> dict[str, Any]:
+    return {
+        "text": ruling.verdict,
+        "basis": ruling.basis,
+        "ground": ruling.ground,
+        "value_db": ruling.value_db,
+    }
+
+
+def _headline(headline: Headline, unit: str) -> dict[str, Any]:
+    return {
+        "name": FLICKER,
+        "unit": unit,
+        "higher_is_better": False,
+        "value": headline.value,
+        "reason": headline.reason,
+    }
+
+
+def _energy(unit: str, value: float) -> dict[str, Any]:
+    return {"name": ENERGY, "unit": unit, "higher_is_better": False, "value": value}
+
+
+def _motion_excess(result: Comparison) -> dict[str, Any]:
+    """The readings of both sides, as far as they were measured, and how they differ."""
+    names = "excess_db", "moving_db", "texture_db", "cb_db", "cr_db", "area_change"
+    return {
+        "pred": _motion_summary(summarize_motion(result.pred.clips)),
+        "ref": _motion_summary(summarize_motion(result.ref.clips)),
+        **{name: getattr(result.motion, name, None) for name in names},
+        "reason": result.motion_reason,
+    }
+
+
+def _motion_summary(summary: MotionSummary | None) -> dict[str, Any] | None:
+    return None if summary is None else asdict(summary) | {"rms": summary.rms}
+
+
+def _motion_series(measurement: Measurement) -> list[dict[str, Any] | None]:
+    """Per clip: when it flickers, and how much its quiet tiles change to the next frame."""
+    return [
+        None
+        if clip.motion is None
+        else {
+            "frame": clip.motion.frames,
+            "time": None
+            if clip.rate is None
+            else [clip.start + float(frame / clip.rate) for frame in clip.motion.frames],
+            "flicker": _numbers(clip.motion.series),
+            "step": _numbers(clip.motion.steps),
+        }
+        for clip in measurement.clips
+    ]
+
+
+def _motion_maps(measurement: Measurement) -> list[list[list[float | None]] | None]:
+    """Per clip: where it flickers, rows of columns."""
+    return [
+        None if clip.motion is None else [_numbers(row) for row in clip.motion.map]
+        for clip in measurement.clips
+    ]
+
+
+def _numbers(values: npt.NDArray[np.float64]) -> list[float | None]:
+    """Seven digits, as in a saved measurement; ``None`` for what was not measured."""
+    return [float(f"{value:.6e}") if np.isfinite(value) else None for value in values.tolist()]
 
 
 def analysis_rows(result: Measurement) -> Iterable[dict[str, Any]]:
@@ -269,6 +360,8 @@ def _input(role: str, clip: Clip) -> dict[str, Any]:
         "start": clip.start,
         "shots": [list(shot) for shot in clip.shots],
         "gaps": clip.gaps,
+        "key_frames": len(clip.keys),
+        "repeats": clip.repeats,
         "mean": clip.mean,
         "contrast": clip.contrast,
         "gradient": clip.gradient,

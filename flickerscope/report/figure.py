@@ -17,7 +17,7 @@ from flickerscope.comparison import Comparison
 from flickerscope.errors import OutputError
 from flickerscope.files import write_bytes
 from flickerscope.measurement import Measurement
-from flickerscope.report import bars, curves, multiples, places
+from flickerscope.report import along, bars, curves, multiples, places
 from flickerscope.report.document import analysis_citation, comparison_citation, headline_power
 from flickerscope.report.style import (
     BODY,
@@ -25,6 +25,7 @@ from flickerscope.report.style import (
     HEADLINE,
     MARGIN,
     SMALL,
+    TITLE,
     WIDTH,
     Page,
     decibels,
@@ -36,6 +37,14 @@ from flickerscope.report.style import (
     wrap,
 )
 from flickerscope.report.view import CELLS, Side, View, view
+from flickerscope.report.words import (
+    ENERGY,
+    analysis_headline,
+    comparison_headline,
+    ground_sentence,
+    in_band,
+    other_readings,
+)
 
 __all__ = ["figure", "save_figure"]
 
@@ -44,6 +53,8 @@ HEAD: Final = 0.34  # of a panel: its title and the line under it
 GAP: Final = 0.14
 MOST_WARNINGS: Final = 3
 MAP_HEIGHT: Final = 1.6
+LEADING: Final = 1.35
+"""From one line of a text to the next, times the size of its type."""
 NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 MINUS: Final = re.compile(r"(?<!\w)-(?=\d)")
 METADATA: Final[dict[str, dict[str, Any]]] = {
@@ -55,7 +66,7 @@ METADATA: Final[dict[str, dict[str, Any]]] = {
 
 
 def figure(result: Comparison | Measurement) -> Figure:
-    """Spectra, excess of every band, histograms, where and when; 7.2 inches wide."""
+    """Where and when it flickers, spectra, every band and its histograms; 7.2 inches wide."""
     with paper():
         drawn = _draw(view(result))
         # Ticks are made when they are first drawn: now, while our style is in force.
@@ -98,9 +109,10 @@ class _Block:
 
 
 def _draw(shown: View) -> Figure:
-    letters = iter("abcdefgh")
-    blocks = [_header(shown), _spectrum_and_table(shown, letters), *_chroma(shown, letters)]
-    blocks += [_histograms(shown, letters), _where_and_when(shown, letters), _footer(shown)]
+    letters = iter("abcdefghi")
+    blocks = [_header(shown), *_flicker(shown, letters), _spectrum_and_table(shown, letters)]
+    blocks += [*_chroma(shown, letters), _histograms(shown, letters), *_energy(shown, letters)]
+    blocks += [_footer(shown)]
     page = Page(2 * MARGIN + sum(block.height for block in blocks) + GAP * (len(blocks) - 1))
     top = MARGIN
     for block in blocks:
@@ -113,56 +125,61 @@ def _draw(shown: View) -> Figure:
 
 
 def _header(shown: View) -> _Block:
-    title, basis = _title(shown)
-    lines = wrap(literal(basis), INNER, BODY, 2)
-    beside = wrap(_beside(shown), INNER, SMALL, 2)
-    names = len(shown.sides)
+    """The verdict, what it rests on, the motion-compensated flicker, and what stands beside it."""
+    result = shown.result
+    grey = {"size": SMALL, "color": GREY}
+    lines: list[tuple[float, str, dict[str, Any]]] = []  # the step down to each, and its style
+
+    def add(text: str, most: int, step: float, style: dict[str, Any]) -> None:
+        size, weight = style.get("size", BODY), style.get("weight", "normal")
+        parts = wrap(_typeset(text), INNER, size, most, weight) if text else []
+        next_step = LEADING * size / 72
+        lines.extend((next_step if k else step, part, style) for k, part in enumerate(parts))
+
+    if isinstance(result, Comparison):
+        headline = comparison_headline(result)
+        verdict = {"size": HEADLINE, "weight": "bold", "gid": "title"}
+        add(result.verdict[0].upper() + result.verdict[1:], 1, 0.17, verdict)
+        add(ground_sentence(result.ruling), 2, 0.175, {})
+        add(headline.title, 2, 0.2, {"size": TITLE, "weight": "bold", "gid": "headline"})
+    else:
+        headline = analysis_headline(result)
+        add(headline.title, 2, 0.17, {"size": HEADLINE, "weight": "bold", "gid": "title"})
+    add("; ".join((*headline.details, *other_readings(result))), 2, 0.16, {})
+    add(_beside(shown), 2, 0.155, grey)
 
     def draw(page: Page, top: float) -> None:
-        page.text(MARGIN, top + 0.17, title, size=HEADLINE, weight="bold", gid="title")
-        y = top + 0.345
-        for line in lines:
-            page.text(MARGIN, y, line, size=BODY)
-            y += 0.14
-        for line in beside:
-            page.text(MARGIN, y, line, size=SMALL, color=GREY)
-            y += 0.13
-        y += 0.045
+        y = top
+        for step, text, style in lines:
+            y += step
+            page.text(MARGIN, y, text, **({"size": BODY} | style))
+        y += 0.175
         for side in shown.sides:
             _name_line(page, side, y)
             y += 0.15
 
-    height = 0.345 + 0.14 * len(lines) + 0.13 * len(beside) + 0.045 + 0.15 * names - 0.1
+    height = sum(step for step, *_ in lines) + 0.075 + 0.15 * len(shown.sides)
     return _Block(height, draw)
 
 
-def _title(shown: View) -> tuple[str, str]:
-    """The verdict with its number, and what it rests on."""
-    result = shown.result
-    if isinstance(result, Comparison):
-        words = result.verdict[0].upper() + result.verdict[1:]
-        return f"{words}: {decibels(result.excess_db)} dB", MINUS.sub("−", result.basis)
-    level = headline_power(result) ** 0.5
-    title = f"{number(level)} code values rms of high-frequency energy"
-    if not shown.transform.is_spectrum:
-        title = f"{number(level)} code values rms of change"
-    return title, (
-        f"{shown.band.name} at {shown.main} scale; it may be flicker or motion: "
-        "a video alone cannot tell"
-    )
+def _typeset(text: str) -> str:
+    """With the signs of print for powers and minus."""
+    return MINUS.sub("−", literal(text).replace("code^2", "code²"))
 
 
 def _beside(shown: View) -> str:
-    """Readings that put the headline in its place."""
-    result = shown.result
+    """The energy, and readings that put it in its place."""
+    result, clip = shown.result, shown.sides[0].clips[0]
+    place = f"{in_band(shown.band.name)} at {shown.main} scale"
     if not isinstance(result, Comparison):
-        floor = shown.sides[0].reading(shown.sides[0].clips[0]).floor_db
+        text = f"Beside it: {ENERGY} {number(headline_power(result) ** 0.5)} rms code values"
+        floor = shown.sides[0].reading(clip).floor_db
         if floor is None:
-            return ""
-        return f"Beside it: quietest tenth of the picture {decibels(floor)} dB re 1 code²"
+            return f"{text} {place}"
+        return f"{text} {place}; quietest tenth {decibels(floor)} dB re 1 code²"
     change = result.picture
     parts: list[tuple[str, float | None]] = [
-        ("quietest tenth of the picture", result.floor_db),
+        ("quietest tenth", result.floor_db),
         ("sharpness", change.sharpness_db),
         ("contrast", change.contrast_db),
     ]
@@ -173,7 +190,8 @@ def _beside(shown: View) -> str:
             if band.band == result.headline.band
         ]
     texts = [f"{name} {decibels(value)} dB" for name, value in parts if value is not None]
-    return ("Beside it: " + "; ".join(texts)) if texts else ""
+    energy = f"{ENERGY} {decibels(result.energy_db)} dB {place}"
+    return f"Beside it: {'; '.join((energy, *texts))}"
 
 
 def _name_line(page: Page, side: Side, y: float) -> None:
@@ -243,7 +261,7 @@ def _table(page: Page, shown: View, plane: str, where: tuple[str, float, float, 
     unreliable = any(not row.reliable for row in rows)
     below = "* slow change leaks in" if unreliable else "code values"
     if shown.is_pair and not unreliable:
-        below = "the headline in bold"
+        below = "the primary band in bold"
     page.heading(left, top, letter, title, below, width)
     bars.table(page, shown, rows, left, top + HEAD, width)
 
@@ -281,7 +299,42 @@ def _histograms(shown: View, letters: Any) -> _Block:
     return _Block(HEAD + multiples.histograms_height(shown), draw)
 
 
-def _where_and_when(shown: View, letters: Any) -> _Block:
+def _flicker(shown: View, letters: Any) -> list[_Block]:
+    """Where and when it flickers along the motion; nothing where that was not measured."""
+    maps = along.flicker_maps(shown)
+    if not maps:
+        return []
+    first, second = next(letters), next(letters)
+    taken = max(along.maps_width(maps), 2.35)
+    left = MARGIN + taken + 0.75
+    below = [
+        "over a frame of the video" if all(one.picture is not None for one in maps) else "",
+        "of the first video" if not all(one.alike for one in maps) else "",
+        "grey: not measured" if not all(one.is_whole for one in maps) else "",
+    ]
+
+    def draw(page: Page, top: float) -> None:
+        title = "Where: motion-compensated flicker"
+        page.heading(MARGIN, top, first, title, "; ".join(filter(None, below)), left - 0.6)
+        along.where(page, maps, MARGIN + 0.02, top + HEAD)
+        cuts = "; grey: cuts" if places.has_cuts(shown) else ""
+        title = "When: motion-compensated flicker"
+        width = WIDTH - MARGIN - left
+        below_curve = f"dotted: none detected below{cuts}"
+        page.heading(left - 0.45, top, second, title, below_curve, width + 0.45)
+        along.timeline(page, shown, left, top + HEAD, width - 0.05)
+
+    return [_Block(HEAD + along.HEIGHT + 0.34, draw)]
+
+
+def _energy(shown: View, letters: Any) -> list[_Block]:
+    """Where and when the energy is, if that is what the verdict is about."""
+    result = shown.result
+    if any(clip.motion is not None for side in shown.sides for clip in side.clips) and not (
+        isinstance(result, Comparison)
+        and (result.ruling.ground == "energy" or "energy" in result.verdict)
+    ):
+        return []
     first, second = next(letters), next(letters)
     place = places.place(shown)
     width = min(2.9, max(0.35, MAP_HEIGHT * place.aspect))
@@ -299,7 +352,7 @@ def _where_and_when(shown: View, letters: Any) -> _Block:
         page.heading(left - 0.45, top, second, title, below, WIDTH - MARGIN - left + 0.45)
         places.timeline(page, shown, left, top + HEAD, WIDTH - MARGIN - left - 0.05, MAP_HEIGHT)
 
-    return _Block(HEAD + MAP_HEIGHT + 0.34, draw)
+    return [_Block(HEAD + MAP_HEIGHT + 0.34, draw)]
 
 
 # Foot.

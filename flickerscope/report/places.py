@@ -1,4 +1,4 @@
-"""The panels that show where in the picture, and when."""
+"""The panels that show where in the picture the energy is, and when."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from flickerscope.measurement import Clip, key
 from flickerscope.report.style import DIVERGING, FAINT, GREY, SEQUENTIAL, SMALL, Page
 from flickerscope.report.view import Side, View
 
-__all__ = ["Place", "place", "timeline", "where"]
+__all__ = ["Place", "blend", "colour_limit", "draw_cuts", "place", "step", "timeline", "where"]
 
 Floats = npt.NDArray[np.float64]
 
 PIXELS: Final = 360  # of the longer side of the map as drawn
 MIN_BAR: Final = 1.1
 """Inches of height below which the colour bar lies under the map."""
+BEYOND: Final = 0.72
+"""Grey of what was not measured."""
 MANY_SHOTS: Final = 60
 """From here on lines at the cuts would hide the curve."""
 
@@ -74,11 +76,11 @@ def _picture(side: Side) -> npt.NDArray[np.uint8] | None:
 def where(page: Page, shown: Place, left: float, top: float, width: float, height: float) -> None:
     """The map over the picture, and its colour bar, in a box of this size."""
     axes = page.axes(left, top, width, height)
-    limit, beyond = _limit(shown.values)
+    limit, beyond = colour_limit(shown.values)
     norm = Normalize(-limit if shown.signed else 0, limit)
     colours = DIVERGING if shown.signed else SEQUENTIAL
     axes.imshow(
-        _blend(shown, colours(norm(shown.values))[..., :3]),
+        blend(colours(norm(shown.values))[..., :3], shown.picture),
         extent=(0, 1, 1, 0),
         aspect="auto",
         interpolation="nearest",
@@ -105,31 +107,45 @@ def where(page: Page, shown: Place, left: float, top: float, width: float, heigh
     bar.set_label("rms (code values)", fontsize=SMALL, labelpad=2)
 
 
-LEAST = 0.5
+LEAST: Final = 0.5
 """Code values at the end of the colour scale, so that rounding is not painted in full colours."""
 
 
-def _limit(values: Floats) -> tuple[float, bool]:
+def colour_limit(values: Floats, least: float = LEAST) -> tuple[float, bool]:
     """End of the colour scale, and whether single cells lie beyond it."""
     size = np.abs(values)
     most, nearly = float(size.max()), float(np.percentile(size, 99.5))
-    if most < 1e-6:
-        return 0.1, False
     limit, beyond = (nearly, True) if nearly > 0 and most > 3 * nearly else (most, False)
-    return (limit, beyond) if limit > LEAST else (LEAST, most > LEAST)
+    return (limit, beyond) if limit > least else (least, most > least)
 
 
-def _blend(shown: Place, colours: Floats) -> Floats:
-    """Colours darkened by the picture: where nothing happens, it is seen in pale grey."""
-    rows, columns = shown.values.shape
-    if shown.picture is None:
+def blend(
+    colours: Floats,
+    picture: npt.NDArray[np.uint8] | None,
+    cover: tuple[float, float] = (1.0, 1.0),
+) -> Floats:
+    """Colours darkened by the picture: where nothing happens, it is seen in pale grey.
+
+    Args:
+        colours: (rows, columns, 3), of the cells.
+        picture: (height, width), or none: the cells alone.
+        cover: share of the picture's height and width that the cells take, from its upper left
+            corner; what is beyond is `BEYOND`.
+    """
+    if picture is None:
         return colours
-    high, wide = shown.picture.shape
+    rows, columns = colours.shape[:2]
+    high, wide = picture.shape
     factor = max(1, math.ceil(PIXELS / max(high, wide)))
     down, across = np.arange(high * factor), np.arange(wide * factor)
-    grey = shown.picture[np.ix_(down // factor, across // factor)] / 255.0
-    cell = colours[np.ix_(down * rows // len(down), across * columns // len(across))]
-    return np.asarray(cell * (0.55 + 0.45 * grey)[..., None])
+    grey = picture[np.ix_(down // factor, across // factor)] / 255.0
+    framed = np.full((rows + 1, columns + 1, 3), BEYOND)
+    framed[:-1, :-1] = colours
+    at = (
+        np.minimum(rows, ((down + 0.5) * rows / (cover[0] * len(down))).astype(int)),
+        np.minimum(columns, ((across + 0.5) * columns / (cover[1] * len(across))).astype(int)),
+    )
+    return np.asarray(framed[np.ix_(*at)] * (0.55 + 0.45 * grey)[..., None])
 
 
 def timeline(page: Page, view: View, left: float, top: float, width: float, height: float) -> None:
@@ -141,8 +157,8 @@ def timeline(page: Page, view: View, left: float, top: float, width: float, heig
         for clip in side.clips:
             values = _draw_series(axes, view, side, clip)
             highest = max(highest, float(values.max()))
-            last = max(last, clip.frames * _step(clip))
-    _draw_cuts(axes, view)
+            last = max(last, clip.frames * step(clip))
+    draw_cuts(axes, view)
     axes.set_xlim(0, last)
     axes.set_ylim(0, 1.1 * highest)
     in_frames = all(clip.rate is None for side in view.sides for clip in side.clips)
@@ -153,7 +169,7 @@ def timeline(page: Page, view: View, left: float, top: float, width: float, heig
     axes.set_ylabel("rms (code values)")
 
 
-def _step(clip: Clip) -> float:
+def step(clip: Clip) -> float:
     """Seconds a frame, or 1 where there is no clock."""
     return 1.0 if clip.rate is None else float(1 / clip.rate)
 
@@ -162,7 +178,7 @@ def _draw_series(axes: Axes, view: View, side: Side, clip: Clip) -> Floats:
     """A curve a shot, each point in the middle of its segment; bars show how long one is."""
     reading = side.reading(clip)
     values = np.sqrt(reading.series[key("y", view.main)][:, view.primary])
-    half = side.segment * _step(clip) / 2
+    half = side.segment * step(clip) / 2
     middle = (np.array(reading.times) - clip.start) + half
     shots = np.array(reading.shots)
     few = len(values) <= 40
@@ -197,10 +213,11 @@ def _draw_series(axes: Axes, view: View, side: Side, clip: Clip) -> Floats:
     return values
 
 
-def _draw_cuts(axes: Axes, view: View) -> None:
+def draw_cuts(axes: Axes, view: View) -> None:
+    """A grey line at each cut, unless there are too many."""
     places = sorted(
         {
-            round(start * _step(clip), 3)
+            round(start * step(clip), 3)
             for side in view.sides
             for clip in side.clips
             for start, _ in clip.shots[1:]

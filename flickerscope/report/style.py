@@ -158,17 +158,19 @@ def _ends(text: str, keep: int) -> str:
     return text[: keep - tail] + "…" + text[len(text) - tail :]
 
 
-def wrap(text: str, width: float, size: float = BODY, most: int = 3) -> list[str]:
+def wrap(
+    text: str, width: float, size: float = BODY, most: int = 3, weight: str = "normal"
+) -> list[str]:
     """Lines no wider than ``width``, at most so many; what is left over ends in an ellipsis."""
     lines: list[str] = []
     words = text.split(" ")
     while words:
         count = len(words)
-        while count > 1 and text_width(" ".join(words[:count]), size) > width:
+        while count > 1 and text_width(" ".join(words[:count]), size, weight) > width:
             count -= 1
         if len(lines) == most - 1:
             count = len(words)
-        lines.append(shorten(" ".join(words[:count]), width, size))
+        lines.append(shorten(" ".join(words[:count]), width, size, weight))
         words = words[count:]
     return lines
 

@@ -1,15 +1,19 @@
-"""A result as CSV: one row a band, ready for a spreadsheet or a data frame."""
+"""A result as CSV: one row a reading, ready for a spreadsheet or a data frame."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from flickerscope.comparison import Comparison
+from flickerscope.excess import MotionSummary, summarize_motion
 from flickerscope.measurement import Measurement
-from flickerscope.report.document import analysis_rows, headline_scale
+from flickerscope.report.document import analysis_rows
+from flickerscope.report.words import Headline, analysis_headline, comparison_headline
 
 __all__ = ["analysis_csv", "comparison_csv"]
 
@@ -33,6 +37,9 @@ COMPARISON_COLUMNS = (
     "wasserstein_db",
     "shift_db",
     "verdict",
+    "pred_share",
+    "ref_share",
+    "reason",
 )
 ANALYSIS_COLUMNS = (
     "video",
@@ -46,51 +53,131 @@ ANALYSIS_COLUMNS = (
     "segment_frames",
     "power",
     "rms",
+    "share",
+    "reason",
 )
+
+ALONG_MOTION = "along motion"
+"""What stands for the scale of the motion-compensated readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A motion-compensated reading as a row shows it."""
+
+    name: str
+    """Of the reading, in the place of a band's."""
+    plane: str
+    field: str
+    """Of a `MotionSummary`."""
+    excess: str | None
+    """Of a `MotionExcess`."""
+    is_share: bool
+    """Of 0..1, where the others are powers in code^2."""
+
+
+MOTION_READINGS = (
+    _Reading("motion-compensated", "y", "flicker", "excess_db", is_share=False),
+    _Reading("motion-compensated", "cb", "cb", "cb_db", is_share=False),
+    _Reading("motion-compensated", "cr", "cr", "cr_db", is_share=False),
+    _Reading("moving", "y", "moving", "moving_db", is_share=False),
+    _Reading("texture", "y", "texture", "texture_db", is_share=True),
+    _Reading("area", "y", "area", None, is_share=True),
+    _Reading("coverage", "y", "coverage", None, is_share=True),
+    _Reading("pop", "y", "pop", None, is_share=False),
+)
+"""The headline first."""
 
 
 def comparison_csv(result: Comparison) -> str:
-    """One row for every plane, scale and band; bands in cycles/frame, powers in code^2."""
+    """One row for every motion-compensated reading, then one for every plane, scale and band.
+
+    Bands in cycles/frame, powers in code^2, shares from 0 to 1.
+    """
     names = {
         "pred": " + ".join(clip.info.path for clip in result.pred.clips),
         "ref": " + ".join(clip.info.path for clip in result.ref.clips),
-        "segment_frames": result.segment,
         "verdict": result.verdict,
     }
-    rows = (
+    bands = (
         {column: getattr(row, column) for column in COMPARISON_COLUMNS if hasattr(row, column)}
-        | names
-        | {"headline": row is result.headline}
+        | {"headline": False, "segment_frames": result.segment}
         for row in result.table
     )
-    return _csv(COMPARISON_COLUMNS, rows)
+    rows = chain(_motion_excess_rows(result), bands)
+    return _csv(COMPARISON_COLUMNS, (row | names for row in rows))
 
 
 def analysis_csv(results: Sequence[Measurement]) -> str:
-    """One row for every video, plane, scale and band."""
+    """For every video, one row for each reading, and one for each plane, scale and band."""
     return _csv(ANALYSIS_COLUMNS, (row for result in results for row in _video_rows(result)))
 
 
-def _video_rows(result: Measurement) -> Iterable[Mapping[str, Any]]:
-    from flickerscope.rungs import headline_band
-
-    transform = result.transform()
-    main = transform.bands[headline_band(result.settings, transform)].name
-    bands = {band.name: band for band in transform.bands}
-    for row in analysis_rows(result):
-        band = bands[row["band"]]
-        headline = (row["plane"], row["scale"], row["band"]) == (
-            "y",
-            headline_scale(result.settings),
-            main,
+def _motion_excess_rows(result: Comparison) -> Iterator[dict[str, Any]]:
+    sides = {
+        role: summarize_motion(side.clips)
+        for role, side in (("pred", result.pred), ("ref", result.ref))
+    }
+    headline = comparison_headline(result)
+    for reading, row in _motion_rows(sides, headline):
+        ours, theirs = (
+            None if side is None else getattr(side, reading.field) for side in sides.values()
         )
-        yield row | {
-            "video": " + ".join(clip.info.path for clip in result.clips),
-            "low": band.low,
-            "high": band.high,
-            "headline": headline,
+        if ours is not None and theirs is not None:
+            row["difference"] = ours - theirs
+        if row["headline"]:
+            row["excess_db"] = headline.value
+        elif reading.excess is not None:
+            row["excess_db"] = getattr(result.motion, reading.excess, None)
+        yield row
+
+
+def _motion_rows(
+    sides: Mapping[str, MotionSummary | None], headline: Headline
+) -> Iterator[tuple[_Reading, dict[str, Any]]]:
+    """The headline even where it was not measured, and what else was; by role of the sides."""
+    for reading in MOTION_READINGS:
+        values = {
+            role: None if side is None else getattr(side, reading.field)
+            for role, side in sides.items()
+        }
+        leads = reading is MOTION_READINGS[0]
+        if not leads and all(value is None for value in values.values()):
+            continue
+        row: dict[str, Any] = {
+            "plane": reading.plane,
+            "scale": ALONG_MOTION,
+            "band": reading.name,
+            "reliable": headline.value is not None,
+            "headline": leads,
+            "reason": headline.reason if leads else None,
+        }
+        for role, value in values.items():
+            before = f"{role}_" if role else ""
+            if reading.is_share:
+                row[f"{before}share"] = value
+            elif value is not None:
+                row[f"{before}power"] = value
+                row[f"{before}rms"] = max(value, 0.0) ** 0.5
+        yield reading, row
+
+
+def _video_rows(result: Measurement) -> Iterator[dict[str, Any]]:
+    bands = {band.name: band for band in result.transform().bands}
+    sides = {"": summarize_motion(result.clips)}
+    leading = (row for _, row in _motion_rows(sides, analysis_headline(result)))
+    rest = (
+        dict(row)
+        | {
+            "low": bands[row["band"]].low,
+            "high": bands[row["band"]].high,
+            "headline": False,
             "segment_frames": result.segment,
         }
+        for row in analysis_rows(result)
+    )
+    video = " + ".join(clip.info.path for clip in result.clips)
+    return (row | {"video": video} for row in chain(leading, rest))
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

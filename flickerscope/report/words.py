@@ -1,0 +1,187 @@
+"""Puts the motion-compensated flicker into words, alike for every kind of report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from flickerscope.comparison import Comparison
+from flickerscope.excess import FLICKER_EPSILON, MotionSummary, summarize_motion
+from flickerscope.judge import SWITCHED_OFF, Ruling
+from flickerscope.measurement import Clip, Measurement
+from flickerscope.spectrum import SECOND_DIFFERENCE
+
+__all__ = [
+    "ENERGY",
+    "FLICKER",
+    "Headline",
+    "analysis_headline",
+    "comparison_headline",
+    "ground_sentence",
+    "in_band",
+    "motion_reason",
+    "other_readings",
+]
+
+FLICKER: Final = "motion-compensated flicker"
+"""Name of the headline."""
+ENERGY: Final = "high-frequency energy (includes motion)"
+"""Name of what stands beside it."""
+
+GROUNDS: Final = {
+    "motion": f"the {FLICKER}",
+    "energy": "the high-frequency energy",
+    "area": "the area that flickers",
+    "coverage": "the coverage",
+}
+
+OTHERS: Final = {
+    "moving": ("where it moves against the rest", "moving_db"),
+    "cb": ("Cb", "cb_db"),
+    "cr": ("Cr", "cr_db"),
+    "pop": ("pop", None),
+}
+"""Readings beside the headline: their words, and the name of their excess."""
+
+SOME_AREA: Final = 0.05
+"""Share of the picture that flickers from which on not to speak of a picture without flicker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The motion-compensated flicker of a result, as a number and in words."""
+
+    value: float | None
+    """Excess in dB, or rms code values of a video alone; ``None``: not measurable."""
+    reason: str | None
+    """Why there is no value."""
+    title: str
+    """The value, or that there is none, with its name."""
+    details: tuple[str, ...]
+    """What it is made of and how far it reaches, some words each."""
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        return f"{self.title} ({'; '.join(self.details)})" if self.details else self.title
+
+
+def comparison_headline(result: Comparison) -> Headline:
+    """The excess; no value where a coverage says that none can be relied on."""
+    motion, reason = result.motion, _unmeasured(result)
+    if motion is None:
+        return Headline(None, reason, _refusal(reason), ())
+    sides = motion.pred, motion.ref
+    title = f"Motion-compensated flicker excess {_signed(motion.excess_db)} dB{_found(sides)}"
+    details = [f"pred {_plain(motion.pred.flicker)}, ref {_plain(motion.ref.flicker)} code^2"]
+    details += _shares(sides)
+    if reason is not None:
+        return Headline(None, reason, _refusal(reason), tuple(details))
+    return Headline(motion.excess_db, None, title, tuple(details))
+
+
+def analysis_headline(result: Measurement) -> Headline:
+    """The flicker of one or more videos without a reference."""
+    summary = summarize_motion(result.clips)
+    if summary is None:
+        reason = motion_reason(result.clips)
+        return Headline(None, reason, _refusal(reason), ())
+    details = (f"{_plain(summary.flicker)} code^2", *_shares([summary]))
+    least = result.settings.min_coverage
+    if summary.coverage < least:
+        reason = f"coverage {_percent(summary.coverage)}, {_percent(least)} are needed"
+        return Headline(None, reason, _refusal(reason), details)
+    title = f"Motion-compensated flicker {_plain(summary.rms)} rms code values{_found([summary])}"
+    return Headline(summary.rms, None, title, details)
+
+
+def ground_sentence(ruling: Ruling) -> str:
+    """On what a verdict rests; where that is the headline or its coverage, they say the rest."""
+    if ruling.verdict == "not measurable":
+        return "There is nothing reliable for a verdict to rest on."
+    text = f"It rests on {GROUNDS[ruling.ground]}"
+    if ruling.ground in ("motion", "coverage"):
+        return f"{text}."
+    basis, _, _ = ruling.basis.partition(f"; {FLICKER}")
+    return f"{text}: {basis.removeprefix('high-frequency energy ')}."
+
+
+def in_band(name: str) -> str:
+    """Such as ``in HF``."""
+    return f"of the {name}" if name == SECOND_DIFFERENCE else f"in {name}"
+
+
+def motion_reason(clips: Sequence[Clip]) -> str | None:
+    """Why the first video that was not measured along its motion was not."""
+    return next((clip.motion_reason for clip in clips if clip.motion_reason is not None), None)
+
+
+def other_readings(result: Comparison | Measurement) -> Iterator[str]:
+    """The readings beside the headline, some words each: moving parts, chroma and single steps."""
+    if isinstance(result, Comparison):
+        motion = result.motion
+        sides = [] if motion is None else [motion.pred, motion.ref]
+    else:
+        motion, summary = None, summarize_motion(result.clips)
+        sides = [] if summary is None else [summary]
+    for name, (words, excess) in OTHERS.items():
+        values = [value for side in sides if (value := getattr(side, name)) is not None]
+        if not values or len(values) < len(sides):
+            continue
+        value_db = None if excess is None else getattr(motion, excess, None)
+        decibels = "" if value_db is None else f"{_signed(value_db)} dB, "
+        yield f"{words} {decibels}{' / '.join(_plain(value) for value in values)} code^2"
+
+
+def _unmeasured(result: Comparison) -> str | None:
+    """Why an excess is not to be relied on, if so."""
+    if result.motion is None:
+        return result.motion_reason
+    if result.verdict in ("not measurable", "incoherent"):
+        return result.basis
+    least = result.settings.min_coverage
+    if result.motion.ref.coverage < least:
+        coverage = _percent(result.motion.ref.coverage)
+        return f"coverage {coverage} of the reference, {_percent(least)} are needed"
+    return None
+
+
+def _refusal(reason: str | None) -> str:
+    word = "measured" if reason == SWITCHED_OFF else "measurable"
+    return f"Motion-compensated flicker not {word}: {reason}"
+
+
+def _found(sides: Sequence[MotionSummary]) -> str:
+    """A word where no side reads more than clean videos do."""
+    if max(side.flicker for side in sides) >= FLICKER_EPSILON:
+        return ""
+    if max(side.area for side in sides) >= SOME_AREA:
+        return ": none detected in most of the picture"
+    return ": none detected"
+
+
+def _shares(sides: Sequence[MotionSummary]) -> list[str]:
+    texts = [
+        f"{words} {' / '.join(_percent(getattr(side, name)) for side in sides)}"
+        for name, words in (("coverage", "coverage"), ("area", "area"))
+    ]
+    renewed = [side.texture for side in sides if side.texture is not None]
+    if len(renewed) == len(sides):
+        texts.append(f"texture renewed {' / '.join(_percent(max(x, 0.0)) for x in renewed)}")
+    count = max(side.measured for side in sides)
+    if count > 1:
+        texts.append(f"medians of {' / '.join(str(side.measured) for side in sides)} videos")
+    return texts
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # never a minus zero
+
+
+def _plain(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"

@@ -1,0 +1,752 @@
+"""From the moments of tiles to the reading of a clip: closed forms, frequencies, invariances."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from moving import (
+    MEAN,
+    alternation,
+    constant,
+    flash,
+    measured,
+    own_flicker,
+    pan,
+    shaken,
+    shifted,
+    step,
+    white,
+    zoomed,
+)
+from numpy.testing import assert_allclose
+from scipy import ndimage
+
+from flickerscope.errors import InputError, TooShortError
+from flickerscope.motion import (
+    BandMoments,
+    LucasKanade,
+    TileFlicker,
+    TileMoments,
+    flicker,
+    read_motion,
+    small_pictures,
+    tile_flicker,
+    tile_moments,
+    weighted_quantile,
+)
+from flickerscope.motion.score import running_mean, single_events, window_of
+
+# Weighted quantiles and running means
+
+
+def numbers(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 100])
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.25, 0.5, 0.75, 0.97, 1.0])
+def test_with_equal_weights_a_quantile_is_that_of_hazen(count, q):
+    x = np.random.default_rng(count).standard_normal((3, count))
+    found = weighted_quantile(torch.from_numpy(x), torch.full((3, count), 0.7).double(), q)
+    assert_allclose(found, np.quantile(x, q, axis=-1, method="hazen"), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("q", "value"),
+    [(0.0, 10), (0.125, 10), (0.3125, 15), (0.5, 20), (0.6875, 30), (0.875, 40), (1.0, 40)],
+)
+def test_a_quantile_is_linear_between_the_middles_of_the_weights(q, value):
+    # Weights 1, 2, 1 of 4: their middles lie at 1/8, 1/2 and 7/8.
+    x, weights = numbers(40, 10, 20), numbers(1, 1, 2)
+    assert weighted_quantile(x, weights, q).item() == pytest.approx(value)
+
+
+def test_values_without_weight_do_not_count_whatever_they_are():
+    x = numbers(math.nan, 3, math.inf, 1, -math.inf, 2, 1e9)
+    weights = numbers(0, 1, 0, 1, 0, 1, 0)
+    for q, value in [(0, 1), (0.5, 2), (1, 3)]:
+        assert weighted_quantile(x, weights, q).item() == value
+
+
+def test_where_nothing_has_weight_there_is_no_quantile():
+    x = torch.arange(6.0).view(2, 3)
+    found = weighted_quantile(x, torch.tensor([[0.0, 0, 0], [0, 1, 0]]), 0.5)
+    assert found.isnan().tolist() == [True, False]
+    assert found[1] == 4
+
+
+def test_the_scale_of_the_weights_does_not_matter():
+    rng = np.random.default_rng(0)
+    x, weights = torch.from_numpy(rng.random((2, 50)))
+    found = weighted_quantile(x, weights, 0.3)
+    assert weighted_quantile(x, 1e6 * weights, 0.3).item() == pytest.approx(found.item())
+
+
+@pytest.mark.parametrize(("length", "taps"), [(40, 9), (9, 9), (10, 9), (8, 7), (5, 5), (4, 3)])
+def test_running_means_are_centred_repeat_the_ends_and_fit_the_length(length, taps):
+    x = np.random.default_rng(0).standard_normal((2, length, 3, 4))
+    found = running_mean(torch.from_numpy(x), 9)
+    assert_allclose(found, ndimage.uniform_filter1d(x, taps, axis=1, mode="nearest"), atol=1e-12)
+
+
+def test_the_running_mean_of_one_or_two_frames_is_themselves():
+    for length in (1, 2):
+        x = torch.rand(length, 2, 2)
+        assert torch.equal(running_mean(x, 9), x)
+
+
+def test_runs_below_twenty_frames_have_the_shorter_window():
+    assert [window_of(frames) for frames in (5, 19, 20, 500)] == [5, 5, 9, 9]
+
+
+# Tiles
+
+
+def moments_of(x, *, mean=MEAN, inside=1.0):
+    """Moments of still tiles of brightness ``x``, (time, rows, columns)."""
+    x = torch.from_numpy(np.array(x))
+    plus, minus = x[2:] - x[1:-1], x[1:-1] - x[:-2]
+    return TileMoments(
+        inside=torch.full_like(plus, inside),
+        mean=torch.full_like(plus, mean),
+        speed=torch.zeros_like(plus),
+        luma=BandMoments(plus * plus, minus * minus, plus * minus, plus + minus),
+    )
+
+
+def everywhere(trace, tiles=(3, 4)):
+    """A brightness over time, for all tiles."""
+    return np.broadcast_to(np.asarray(trace, float).reshape(-1, 1, 1), (np.size(trace), *tiles))
+
+
+def test_white_flicker_of_tiles_reads_its_variance_and_is_error_too():
+    variance = 2.25
+    x = np.random.default_rng(0).normal(0, math.sqrt(variance), (200, 40, 50))
+    tiles = tile_flicker(moments_of(x))
+    assert tiles.flicker.mean() == pytest.approx(variance, rel=0.02)
+    # The trend of 9 frames adds 2/81 of it.
+    assert tiles.error.mean() == pytest.approx(variance * (1 + 2 / 81), rel=0.02)
+
+
+@pytest.mark.parametrize("frames", [8, 24, 60])
+def test_an_alternation_reads_four_times_its_square_and_no_error(frames):
+    tiles = tile_flicker(moments_of(everywhere(alternation(1.5, frames))), window_of(frames))
+    assert_allclose(tiles.flicker, 4 * 1.5**2, rtol=1e-9)
+    assert_allclose(tiles.error, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("slope", [0.5, 6.0])
+def test_a_ramp_is_neither_flicker_nor_error(slope):
+    tiles = tile_flicker(moments_of(everywhere(slope * np.arange(40))))
+    assert_allclose(tiles.flicker, 0, atol=1e-9)
+    assert_allclose(tiles.error, 0, atol=1e-9)
+
+
+def test_a_random_walk_is_no_flicker():
+    steps = np.random.default_rng(0).standard_normal((200, 40, 50))
+    tiles = tile_flicker(moments_of(np.cumsum(steps, axis=0)))
+    assert tiles.flicker.mean() == pytest.approx(0, abs=0.02)
+
+
+def test_the_two_sides_of_white_flicker_are_independent():
+    # d+ + d- does not hold the middle frame, and d+ - d- weighs both neighbours alike: what is
+    # taken for an error says nothing about the flicker of the same frame.
+    luma = moments_of(np.random.default_rng(0).standard_normal((50, 40, 50))).luma
+    squares = luma.plus + luma.minus
+    both = torch.stack([(squares + 2 * luma.product)[::3], (squares - 2 * luma.product)[::3]])
+    assert abs(np.corrcoef(both.flatten(1))[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"mean": 5.9}, {"mean": 249.1}, {"inside": 0.49}],
+    ids=["black", "clipped", "leaving"],
+)
+def test_tiles_that_cannot_be_seen_do_not_count(changed):
+    x = everywhere(alternation(1, 24))
+    assert torch.count_nonzero(tile_flicker(moments_of(x, **changed)).share) == 0
+    assert torch.all(tile_flicker(moments_of(x)).share == 1)
+
+
+@pytest.mark.parametrize(("inside", "share"), [(0.5, 0.5), (0.75, 0.75), (1.0, 1.0)])
+def test_a_tile_counts_for_the_share_of_it_that_stays_in_the_frame(inside, share):
+    tiles = tile_flicker(moments_of(everywhere(alternation(1, 24)), inside=inside))
+    assert_allclose(tiles.share, share, rtol=1e-12)
+    assert_allclose(tiles.flicker, 4, rtol=1e-9)
+
+
+def events_in(x):
+    """Frames that are left out as part of single events."""
+    moments = moments_of(x)
+    return (1 + torch.nonzero(single_events(moments.luma, moments.inside))[:, 0]).tolist()
+
+
+@pytest.mark.parametrize(("size", "found"), [(3.9, []), (4.1, [11, 12]), (-40, [11, 12])])
+def test_a_step_of_the_whole_picture_that_stands_alone_is_an_event(size, found):
+    assert events_in(everywhere(step(size, 12))) == found
+
+
+def test_a_flash_of_the_whole_picture_that_stands_alone_is_an_event():
+    assert events_in(everywhere(flash(20, 12))) == [11, 12, 13]
+
+
+@pytest.mark.parametrize(("at", "found"), [(1, [1]), (23, [22])])
+def test_a_step_is_an_event_at_the_ends_too(at, found):
+    assert events_in(everywhere(step(40, at))) == found
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 6, 8])
+def test_pulses_that_come_again_within_eight_frames_are_no_single_events(period):
+    assert events_in(everywhere(20 * (np.arange(60) % period == 0))) == []
+
+
+def test_pulses_that_come_again_after_more_are_single_events():
+    pulses = 20 * (np.arange(60) % 24 == 12)
+    assert events_in(everywhere(pulses)) == [11, 12, 13, 35, 36, 37]
+
+
+def test_a_step_of_less_than_half_of_the_picture_is_no_single_event():
+    x = everywhere(np.zeros(24), (4, 6)).copy()
+    x[12:, :, :2] = 40
+    assert events_in(x) == []
+
+
+def test_strong_flicker_is_no_single_event():
+    assert events_in(everywhere(alternation(20, 24))) == []
+    # A change of 5 times the usual one, which is 4, stands out from it.
+    assert events_in(everywhere(alternation(2, 24) + step(15, 12))) == []
+    assert events_in(everywhere(alternation(2, 24) + step(30, 12))) == [11, 12]
+
+
+def test_flicker_around_a_step_is_read_as_if_there_were_none():
+    frames = everywhere(alternation(1, 24) + step(40, 12))
+    assert_allclose(tile_flicker(moments_of(frames)).flicker, 4, rtol=1e-9)
+    kept = tile_flicker(moments_of(frames), events=False)
+    assert not np.allclose(kept.flicker, 4, rtol=0.5)
+
+
+# The reading of tiles
+
+
+def tiles_of(value, *, frames=12, **others):
+    """Tiles that read ``value``, (rows, columns), at all frames."""
+    plane = torch.as_tensor(np.asarray(value, float)).expand(frames, *np.shape(value))
+    given = {
+        "share": torch.ones_like(plane),
+        "error": torch.zeros_like(plane),
+        "speed": torch.zeros_like(plane),
+        "step": torch.zeros(frames, dtype=torch.float64),
+    }
+    for name, item in others.items():
+        item = torch.as_tensor(np.asarray(item, float))
+        given[name] = item if name == "step" else item.expand_as(plane)
+    return TileFlicker(flicker=plane, **given)
+
+
+def reading_of(value, **others):
+    tiles = tiles_of(value, **others)
+    reading = read_motion([tiles], range(1, 1 + tiles.step.shape[-1]))
+    assert reading is not None
+    return reading
+
+
+CORNER = np.zeros((5, 8))
+CORNER[:2, :5] = 1
+"""A quarter of the tiles."""
+
+
+def test_the_reading_is_the_median_of_the_tiles():
+    values = np.arange(40.0).reshape(5, 8)
+    assert reading_of(values).flicker == pytest.approx(np.median(values))
+
+
+def test_tiles_that_are_not_followed_have_no_say():
+    # The 16 with the largest values of 40.
+    values, error = np.arange(40.0).reshape(5, 8), np.where(np.arange(40) < 24, 0, 1e4)
+    reading = reading_of(values, error=error.reshape(5, 8))
+    assert reading.flicker == pytest.approx(11.5, abs=0.01)
+
+
+def test_a_quarter_of_still_tiles_does_not_outvote_the_rest():
+    reading = reading_of(4 * (1 - CORNER), error=4 * (1 - CORNER))
+    assert reading.flicker == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "coverage"),
+    [(0, 3.9, 1), (0, 4.1, 0.75), (5, 8.9, 1), (5, 9.1, 0.75), (-5, 3.9, 1), (-5, 4.1, 0.75)],
+)
+def test_coverage_is_the_share_of_which_the_error_but_for_its_flicker_is_small(
+    value, error, coverage
+):
+    reading = reading_of(value * CORNER, error=error * CORNER)
+    assert reading.coverage == pytest.approx(coverage)
+
+
+def test_coverage_counts_what_is_not_seen_as_not_covered():
+    assert reading_of(np.zeros((5, 8)), share=1 - CORNER).coverage == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "area"), [(0.24, 0, 0), (0.26, 0, 0.25), (2, 3.9, 0.25), (2, 4.1, 0)]
+)
+def test_area_is_the_share_that_flickers_and_by_more_than_half_of_its_error(value, error, area):
+    reading = reading_of(value * CORNER, error=error * CORNER)
+    assert reading.area == pytest.approx(area)
+
+
+def test_moving_is_the_upper_quartile_of_the_fifth_that_moves_most_against_the_rest():
+    values, speed = np.zeros((5, 8)), np.full((5, 8), 1.0)
+    values[0], speed[0] = np.arange(1, 9), 3.0
+    reading = reading_of(values, speed=speed)
+    assert reading.moving == pytest.approx(np.quantile(np.arange(1, 9), 0.75, method="hazen"))
+    assert reading.flicker == 0
+    assert (reading.speed, reading.moving_share) == (1, 1)
+
+
+def test_where_nothing_moves_against_the_rest_there_is_no_such_reading():
+    assert reading_of(np.ones((5, 8)), speed=np.full((5, 8), 7.0)).moving is None
+    assert reading_of(np.ones((5, 8)), speed=0.19 * CORNER).moving is None
+    assert reading_of(np.ones((5, 8)), speed=0.21 * CORNER).moving == 1
+
+
+def test_speed_is_a_median_and_the_moving_share_of_what_moves_a_tenth_of_a_pixel():
+    reading = reading_of(np.zeros((5, 8)), speed=0.11 * CORNER + 0.09 * (1 - CORNER))
+    assert reading.speed == pytest.approx(0.09)
+    assert reading.moving_share == pytest.approx(0.25)
+
+
+def test_the_pop_is_the_largest_step_above_the_usual_one():
+    steps = np.array([1.0, 2, 1, 1, 30, 1, math.nan, 1])
+    reading = reading_of(np.zeros((5, 8)), frames=8, step=steps)
+    assert reading.pop == 29
+    assert_allclose(reading.steps, steps)
+    unknown = reading_of(np.zeros((5, 8)), frames=8, step=np.full(8, math.nan))
+    assert unknown.pop is None
+
+
+def test_map_and_series_are_those_of_the_tiles_and_the_frames():
+    values = np.arange(40.0).reshape(5, 8)
+    share = np.ones((5, 8))
+    share[0, 0] = 0
+    reading = reading_of(values, share=share)
+    expected = np.where(share > 0, values, np.nan)
+    assert_allclose(reading.map, expected, rtol=1e-9)
+    assert_allclose(reading.series, np.nanmedian(expected), rtol=1e-9)
+    assert reading.frames == list(range(1, 13))
+
+
+def test_runs_are_read_as_one_after_the_other():
+    first, second = tiles_of(4 * CORNER, frames=6), tiles_of(8 * CORNER, frames=10)
+    reading = read_motion([first, second], range(16))
+    assert reading is not None
+    assert_allclose(reading.map, CORNER * (6 * 4 + 10 * 8) / 16)
+    assert len(reading.series) == len(reading.steps) == len(reading.frames) == 16
+
+
+def test_black_pictures_have_no_reading():
+    tiles = tile_flicker(moments_of(everywhere(alternation(1, 24)), mean=0.0))
+    assert read_motion([tiles], range(1, 23)) is None
+    with pytest.raises(InputError, match="black"):
+        measured(constant(3.0))
+
+
+# The frequency response
+
+
+def spoken(trace, **options):
+    """The reading of a flat picture of this brightness over time."""
+    return measured(MEAN + np.asarray(trace).reshape(-1, 1, 1) * np.ones((16, 24)), **options)
+
+
+@pytest.mark.parametrize("cycles", [1 / 9, 2 / 9, 1 / 3, 4 / 9])
+def test_a_sinusoid_reads_as_its_frequency_weighs(cycles):
+    # The differences of A cos(wt) have power (2 - 2 cos w) A^2 / 2, and cos w of it as product
+    # of neighbours. At whole cycles in the 9 frames of the running means it leaves no trend.
+    w, amplitude = 2 * np.pi * cycles, 4.0
+    expected = (2 - 2 * np.cos(w)) * -np.cos(w) * amplitude**2 / 2
+    trace = amplitude * np.cos(w * np.arange(182) + 0.3)
+    assert spoken(trace).flicker == pytest.approx(expected, abs=0.03 * amplitude**2 / 2)
+
+
+@pytest.mark.parametrize("cycles", [0.15, 1 / 6, 0.3, 0.35, 0.4, 0.45])
+def test_between_them_the_trend_takes_its_part(cycles):
+    # C = (D - S) / 4 with D = (2 - 2 cos w)^2 A^2 / 2 and S = (2 sin w)^2 A^2 / 2; the running
+    # mean leaves sin(9 w / 2) / (9 sin(w / 2)) of a sinusoid, which is taken off S as trend.
+    w, amplitude = 2 * np.pi * cycles, 4.0
+    left = np.sin(9 * w / 2) / (9 * np.sin(w / 2))
+    differences, sums = (2 - 2 * np.cos(w)) ** 2, (2 * np.sin(w) * (1 - left)) ** 2
+    trace = amplitude * np.cos(w * np.arange(182) + 0.3)
+    series = spoken(trace).series
+    assert series[8:-8].mean() == pytest.approx(
+        (differences - sums) * amplitude**2 / 8, abs=0.03 * amplitude**2 / 2
+    )
+
+
+def test_long_white_flicker_of_the_whole_picture_reads_its_variance():
+    for sd in (0.5, 2.0):
+        trace = white(sd, seed=0, frames=600)
+        assert spoken(trace).flicker == pytest.approx(own_flicker(trace), rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_strong_flicker_of_a_still_picture_is_measurable(seed):
+    # Below a coverage of 0.3 it would be called not measurable.
+    assert spoken(white(8, seed, frames=100)).coverage > 0.3
+
+
+# Clips
+
+
+@pytest.mark.parametrize("frames", [3, 4])
+def test_too_few_frames_are_refused(frames):
+    with pytest.raises(TooShortError, match=f"{frames} frames"):
+        flicker(torch.full((frames, 72, 96), MEAN))
+
+
+@pytest.mark.parametrize("size", [(15, 400), (400, 15)])
+def test_too_small_frames_are_refused(size):
+    with pytest.raises(InputError, match="16"):
+        flicker(torch.full((8, *size), MEAN))
+
+
+@pytest.mark.parametrize("frames", [5, 8])
+def test_a_few_frames_are_enough_for_an_alternation(frames):
+    still, moving = pan(0)[:frames], pan(4)[:frames]
+    assert abs(measured(still).flicker) < 1e-3
+    assert abs(measured(moving).flicker) < 0.08
+    for clip in (still, moving):
+        assert measured(clip + alternation(1, frames)).flicker == pytest.approx(4, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 40), (40, 16)])
+def test_tiny_pictures_are_measured(size):
+    clip = small_pictures(torch.from_numpy(pan(0).copy())).numpy()[:, : size[0], : size[1]]
+    assert abs(measured(clip).flicker) < 1e-3
+    assert measured(clip + alternation(1)).flicker == pytest.approx(4, rel=0.03)
+
+
+def test_a_still_picture_is_covered_everywhere_and_has_no_speed():
+    reading = measured(pan(0))
+    assert reading.speed == pytest.approx(0, abs=1e-4)
+    assert reading.moving_share == reading.area == 0
+    assert reading.pop == pytest.approx(0, abs=1e-6)
+    assert reading.coverage == pytest.approx(1)
+
+
+@pytest.mark.parametrize("speed", [4, 8])
+def test_the_speed_is_in_pixels_of_a_picture_of_72_rows(speed):
+    assert measured(pan(speed)).speed == pytest.approx(speed / 4, abs=0.05)
+
+
+MOVING_AND_FLICKERING = {
+    "pan": lambda: pan(8) + white(0.5, 0),
+    "zoom": lambda: zoomed(1.02) + alternation(1),
+    "shake": lambda: shaken(3, 1),
+}
+
+
+@pytest.fixture(params=MOVING_AND_FLICKERING, scope="module")
+def clip(request):
+    return np.asarray(MOVING_AND_FLICKERING[request.param](), np.float32)
+
+
+@pytest.fixture(scope="module")
+def reading(clip):
+    return measured(clip)
+
+
+def test_measuring_twice_reads_the_same_and_leaves_the_frames_alone(clip, reading):
+    frames = torch.from_numpy(clip)
+    kept = frames.clone()
+    assert flicker(frames).flicker == reading.flicker
+    assert torch.equal(frames, kept)
+
+
+def test_a_constant_that_is_added_changes_nothing(clip, reading):
+    # Within what is neither black nor clipped.
+    assert measured(0.5 * clip + 50).flicker == pytest.approx(
+        measured(0.5 * clip + 70).flicker, abs=1e-3
+    )
+
+
+def test_a_mirrored_clip_reads_the_same(clip, reading):
+    assert measured(clip[:, :, ::-1]).flicker == pytest.approx(reading.flicker, abs=1e-3)
+    assert measured(clip[:, ::-1]).flicker == pytest.approx(reading.flicker, abs=1e-3)
+
+
+def test_a_clip_played_backwards_reads_the_same_but_for_its_order(clip, reading):
+    backwards = measured(clip[::-1])
+    assert backwards.flicker == pytest.approx(reading.flicker, abs=1e-3)
+    assert backwards.coverage == pytest.approx(reading.coverage, abs=0.01)
+    assert_allclose(backwards.series[::-1], reading.series, atol=5e-3)
+
+
+def test_a_clip_on_its_side_reads_about_the_same(clip, reading):
+    # Medians of the motion along rows and then columns are not those the other way round.
+    upright = measured(clip.transpose(0, 2, 1))
+    assert upright.flicker == pytest.approx(reading.flicker, abs=0.02)
+    assert upright.coverage == pytest.approx(reading.coverage, abs=0.02)
+
+
+def test_double_precision_reads_the_same(clip, reading):
+    assert flicker(torch.from_numpy(clip).double()).flicker == pytest.approx(
+        reading.flicker, abs=1e-3
+    )
+
+
+def test_bytes_read_as_the_floats_of_the_same_values():
+    clip = np.round(pan(1) + alternation(2)).clip(0, 255)
+    assert flicker(torch.from_numpy(clip.astype(np.uint8))).flicker == measured(clip).flicker
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.2, 3.0])
+def test_flicker_of_a_flat_picture_counts_by_the_square_of_a_gain(gain):
+    pure, mixed = alternation(1), alternation(1) + white(0.5, 0)
+    assert spoken(gain * pure).flicker == pytest.approx(gain**2 * spoken(pure).flicker, rel=1e-4)
+    # The weights of the frames have a floor of 0.3 code^2, which no gain changes.
+    assert spoken(gain * mixed).flicker == pytest.approx(gain**2 * spoken(mixed).flicker, rel=0.02)
+
+
+def test_a_batch_of_clips_reads_as_each_alone():
+    clips = np.stack([pan(8) + white(0.5, 0), pan(0) + step(40)]).astype(np.float32)
+    colours = torch.from_numpy(np.stack([clips, 255 - clips], 2)[..., ::2, ::2].copy())
+    together = flicker(torch.from_numpy(clips), chroma=colours, texture=True)
+    assert len(together) == 2
+    for found, clip, planes in zip(together, clips, colours, strict=True):
+        alone = measured(clip, chroma=planes, texture=True)
+        for name in ("flicker", "coverage", "area", "texture", "cb", "cr", "speed"):
+            assert getattr(found, name) == pytest.approx(getattr(alone, name), abs=1e-3), name
+        assert found.pop == pytest.approx(alone.pop, rel=1e-3, abs=1e-3)
+        assert_allclose(found.series, alone.series, atol=2e-3)
+
+
+# The motion that is given
+
+
+class Pan:
+    """Knows that the picture moves left by so many of its pixels a frame."""
+
+    rows = 72
+
+    def __init__(self, speed):
+        self.speed = speed
+
+    def __call__(self, anchors, neighbours):
+        motion = torch.zeros(*neighbours.shape[:2], 2, *neighbours.shape[2:])
+        motion[0, :, 0], motion[1, :, 0] = -self.speed, self.speed
+        return motion
+
+
+@pytest.mark.parametrize("speed", [1, 2, 2.5, 6, 10])
+def test_with_the_true_motion_a_pan_without_aliases_reads_nothing(speed):
+    # What the second difference leaves of bilinear sampling is of the fourth order: of a wave of
+    # k radians a pixel at most 0.008 k^4, and of that the blur leaves exp(-1.1 k^2): 0.3 % of it.
+    clip = shifted(speed * np.arange(24), finest=1 / 8)
+    reading = measured(clip, field=Pan(speed / 4))
+    assert abs(reading.flicker) < 0.005
+    assert reading.speed == pytest.approx(speed / 4)
+    flickering = measured(clip + alternation(1), field=Pan(speed / 4))
+    assert flickering.flicker == pytest.approx(4, rel=0.01)
+
+
+def test_a_motion_that_is_wrong_is_an_error_and_no_flicker():
+    reading = measured(pan(0), field=Pan(2))
+    assert reading.flicker < 0
+    assert reading.coverage < 0.3
+
+
+def test_motion_in_larger_pictures_is_more_exact():
+    coarse, fine = (measured(zoomed(1.02), field=LucasKanade(rows=rows)) for rows in (72, 144))
+    assert abs(fine.flicker) < abs(coarse.flicker)
+
+
+# Chroma
+
+
+def chroma(cb, cr, size=(144, 208)):
+    """Cb and Cr from two brightnesses over time."""
+    planes = [np.reshape(x, (-1, 1, 1)) * np.ones(size) for x in (cb, cr)]
+    return torch.from_numpy(128 + np.stack(planes, 1)).float()
+
+
+def test_flicker_of_either_chroma_is_read_back_and_leaves_luma_alone():
+    still, colours = pan(1), chroma(alternation(2), 0 * alternation())
+    reading, alone = measured(still, chroma=colours), measured(still)
+    assert reading.cb == pytest.approx(16, rel=0.01)
+    assert reading.cr == pytest.approx(0, abs=1e-3)
+    assert reading.flicker == alone.flicker
+    assert alone.cb is None and alone.cr is None
+    other = measured(still, chroma=colours.flip(1))
+    assert (other.cb, other.cr) == pytest.approx((reading.cr, reading.cb), abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_white_flicker_of_chroma_reads_what_the_traces_have(seed):
+    cb, cr = white(0.5, seed), white(0.5, 100 + seed)
+    reading = measured(pan(0), chroma=chroma(cb, cr))
+    assert reading.cb == pytest.approx(own_flicker(cb), abs=0.08)
+    assert reading.cr == pytest.approx(own_flicker(cr), abs=0.08)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_gray_strip_does_not_outvote_colours_that_flicker(seed):
+    trace = white(2, seed)
+    whole = chroma(trace, trace)
+    part = whole.clone()
+    part[:, :, :29] = 128  # a fifth of 144 rows
+    reading, full = (measured(pan(0), chroma=colours) for colours in (part, whole))
+    assert reading.cb > full.cb / 2
+
+
+@pytest.mark.parametrize("speed", [1, 8])
+def test_colours_that_move_with_the_picture_do_not_flicker(speed):
+    clip = pan(speed)
+    colours = torch.from_numpy(np.stack([clip, 256 - clip], 1))
+    reading = measured(clip, chroma=colours)
+    assert abs(reading.cb) < 0.08 and abs(reading.cr) < 0.08
+
+
+# Texture
+
+
+def renewed(share, size=(144, 208), frames=24, amplitude=20.0):
+    """Gray with detail of which a share of the power is new in each frame.
+
+    Each 2x2 pixels have the mean 0, so that pictures of half the size are flat and do not move.
+    """
+    rng = np.random.default_rng(0)
+    signs = np.array([[[1, -1], [1, -1]], [[1, 1], [-1, -1]], [[1, -1], [-1, 1]]])
+
+    def detail(count):
+        parts = rng.standard_normal((3, count, size[0] // 2, size[1] // 2))
+        return sum(np.kron(part, sign) for part, sign in zip(parts, signs, strict=True))
+
+    still = math.sqrt(1 - share) * detail(1)
+    return MEAN + amplitude * (still + math.sqrt(share) * detail(frames))
+
+
+def detail_and_gradient(clip):
+    """Power of the band above a Gaussian of 2 pixels, and of its differences to two neighbours."""
+    band = np.stack(
+        [x - ndimage.gaussian_filter(x, 2, mode="mirror", radius=6) for x in clip.astype(float)]
+    )
+    along = (band[:, 1:, 1:] - band[:, 1:, :-1]) ** 2
+    down = (band[:, 1:, 1:] - band[:, :-1, 1:]) ** 2
+    return (band**2).mean(), (along + down).mean()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 1.0])
+def test_texture_reads_the_share_that_is_renewed_by_the_gradient_of_all(share):
+    # White detail reads its variance; it is divided by the squared gradient of all, plus 1.
+    clip = renewed(share)
+    power, gradient = detail_and_gradient(clip)
+    reading = measured(clip, texture=True)
+    assert reading.texture == pytest.approx(share * power / (gradient + 1), rel=0.03, abs=1e-6)
+    assert reading.flicker == pytest.approx(0, abs=1e-6)
+
+
+def natural(share):
+    """A 1/f picture with a share of the power of its detail new in each frame."""
+
+    def detail(picture):
+        return picture - ndimage.gaussian_filter(picture, 2, mode="mirror")
+
+    pictures = small_pictures(torch.from_numpy(textures()), 144).numpy()
+    still, fresh = pictures[0], pictures[1:]
+    kept = still - detail(still) + math.sqrt(1 - share) * detail(still)
+    return np.stack([kept + math.sqrt(share) * detail(x) for x in fresh])
+
+
+def textures():
+    """25 pictures that have nothing to do with each other."""
+    return np.concatenate([shifted(np.zeros(1), seed=seed) for seed in range(25)])
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_renewed_detail_of_a_natural_picture_reads_by_its_own_gradient(share):
+    clip = natural(share)
+    power, gradient = detail_and_gradient(clip)
+    reading = measured(clip, texture=True)
+    assert reading.texture == pytest.approx(share * power / (gradient + 1), rel=0.1)
+
+
+def test_a_still_strip_does_not_outvote_texture_that_is_renewed():
+    clip = natural(0.2)
+    part = clip.copy()
+    part[:, :29] = clip[0, :29]  # a fifth of 144 rows
+    whole = measured(clip, texture=True).texture
+    assert measured(part, texture=True).texture > whole / 2
+
+
+def test_texture_of_a_still_and_of_a_moving_picture_is_not_renewed():
+    assert measured(pan(0), texture=True).texture == pytest.approx(0, abs=1e-6)
+    assert abs(measured(pan(4), texture=True).texture) < 0.02
+
+
+def test_texture_is_measured_where_it_is_asked_for_and_there_are_rows_enough():
+    clip = renewed(0.4)
+    assert measured(clip).texture is None
+    assert measured(clip[:, :143], texture=True).texture is None
+
+
+def test_texture_leaves_the_luminance_as_it_is():
+    clip = pan(8) + white(0.5, 0)
+    with_texture, without = (measured(clip, texture=texture) for texture in (True, False))
+    assert with_texture.flicker == pytest.approx(without.flicker, abs=1e-4)
+
+
+# Moments
+
+
+def smooth_luma(frames):
+    """The band in which luminance is measured."""
+    x = frames.numpy()
+    return ndimage.gaussian_filter(x, (0, 1.5, 1.5), mode="mirror", radius=(0, 5, 5))
+
+
+def test_moments_are_means_over_the_pixels_of_each_tile():
+    frames = torch.from_numpy(np.random.default_rng(0).normal(MEAN, 10, (3, 24, 33)))
+    still = torch.zeros(1, 2, 24, 33, dtype=torch.float64)
+    moments = tile_moments(frames, still, still)
+    before, at, after = smooth_luma(frames)
+    plus, minus = after - at, at - before
+
+    def tiles(x):
+        return x[:24, :32].reshape(3, 8, 4, 8).mean((1, 3))[None]
+
+    assert_allclose(moments.luma.plus, tiles(plus**2), rtol=1e-6)
+    assert_allclose(moments.luma.minus, tiles(minus**2), rtol=1e-6)
+    assert_allclose(moments.luma.product, tiles(plus * minus), rtol=1e-6, atol=1e-9)
+    assert_allclose(moments.luma.change, tiles(plus + minus), rtol=1e-6, atol=1e-9)
+    assert_allclose(moments.mean, tiles(frames.numpy()[1]), rtol=1e-9)
+    assert_allclose(moments.inside, 1)
+    assert_allclose(moments.speed, 0)
+
+
+def test_pixels_that_leave_the_frame_do_not_count():
+    frames = torch.from_numpy(np.random.default_rng(0).normal(MEAN, 10, (3, 16, 24)))
+    forward = torch.zeros(1, 2, 16, 24, dtype=torch.float64)
+    forward[:, 0] = 3.0
+    moments = tile_moments(frames, forward, -forward)
+    assert_allclose(moments.inside[0], [[5 / 8, 1, 5 / 8]] * 2)
+    assert_allclose(moments.speed, 3)
+    # The frame before lies 3 to the left: of the first tile it shows 5 columns.
+    _, at, after = smooth_luma(frames)
+    plus = after[:8, 6:11] - at[:8, 3:8]
+    assert moments.luma.plus[0, 0, 0] == pytest.approx((plus**2).mean())
+
+
+@pytest.mark.cuda
+def test_a_gpu_reads_what_the_processor_reads(cuda_device):
+    clip = torch.from_numpy((pan(4) + white(0.5, 0)).astype(np.float32))
+    colours = torch.stack([clip, 256 - clip], 1)
+    there = flicker(clip.to(cuda_device), chroma=colours.to(cuda_device), texture=True)
+    here = flicker(clip, chroma=colours, texture=True)
+    for name in ("flicker", "coverage", "area", "texture", "cb", "cr", "pop", "speed"):
+        assert getattr(there, name) == pytest.approx(getattr(here, name), rel=0.01, abs=5e-3), name
+    assert_allclose(there.series, here.series, atol=0.01)
+    assert_allclose(there.map, here.map, atol=0.05)
