@@ -188,7 +188,7 @@ def compare_command(
 
         _show(comparison_summary(result, verbose=verbose))
     if fail_above is not None:
-        from flickerscope.judge import find_breach
+        from flickerscope.gate import find_breach
 
         breach = find_breach(
             result.ruling, result.energy_db, result.motion,
@@ -270,13 +270,14 @@ def analyze_command(
             _show(analysis_summary(results[-1], device=took, verbose=verbose))
     write_analysis(results, took, outputs)
     if fail_above is not None:
-        from flickerscope.judge import find_breach_alone
+        from flickerscope.gate import find_breach_alone
         from flickerscope.report.document import headline_power
 
         _gate(
             find_breach_alone(
                 result.clips[0], headline_power(result) ** 0.5,
-                limit=fail_above, gate=gate, allow_unmeasured=allow_unmeasured,
+                limit=fail_above, settings=result.settings, gate=gate,
+                allow_unmeasured=allow_unmeasured,
             )
             for result in results
         )  # fmt: skip

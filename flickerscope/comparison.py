@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from flickerscope import excess, judge
+from flickerscope import excess, judge, remarks
 from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
 from flickerscope.frames import is_path, open_source
 from flickerscope.judge import Evidence, Ruling, Verdict
@@ -14,7 +14,9 @@ from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, frame_counter
 from flickerscope.measure import measure
 from flickerscope.measurement import Measurement, Rung, key
+from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading
+from flickerscope.pulse import Pulse, find_pulses, pulse_evidence
 from flickerscope.resources import pick_resources
 from flickerscope.rungs import headline_band
 from flickerscope.settings import Settings
@@ -55,6 +57,10 @@ class Comparison:
     """Motion-compensated flicker of both."""
     motion_reason: str | None
     """Why there is none."""
+    carried: CarriedReading | None
+    """Both along the motion of the reference, where the videos match frame by frame."""
+    pulses: tuple[Pulse, ...]
+    """Regular pulsing of the prediction that the reference lacks."""
     ruling: Ruling
     """The verdict, and what it rests on."""
     notes: tuple[str, ...]
@@ -213,6 +219,7 @@ def _comparison(match: Match) -> Comparison:
     speed = _speed(pred, ref, settings)
     lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n], speed=speed))
     paired, reason = match.read_pair(transforms[0])
+    carried = match.carry(paired)
     paces = (
         judge.pace(pred, segment, scale, headline.pred_power, transforms[0]),
         judge.pace(ref, segment, scale, headline.ref_power, transforms[1]),
@@ -227,6 +234,7 @@ def _comparison(match: Match) -> Comparison:
             ref_pace=paces[1],
             motion=motion,
             motion_reason=motion_reason,
+            carried=carried,
         )
     )
     return Comparison(
@@ -246,21 +254,36 @@ def _comparison(match: Match) -> Comparison:
         paired_reason=reason,
         motion=motion,
         motion_reason=motion_reason,
+        carried=carried,
+        pulses=_pulses(pred, ref, segment, transforms),
         ruling=ruling,
         notes=(
             *match.notes,
-            *judge.difference_notes(pred, ref),
-            *judge.by_role(pred, ref, "notes"),
+            *remarks.difference_notes(pred, ref),
+            *remarks.by_role(pred, ref, "notes"),
         ),
         warnings=(
-            *judge.motion_warnings(motion, ruling, settings),
-            *judge.comparison_warnings(headline, floor_db, change, segment, settings),
-            *judge.colour_warnings(table, headline),
-            *judge.codec_warnings(pred, ref),
-            *judge.transfer_warnings(pred, ref),
-            *judge.by_role(pred, ref, "warnings"),
+            *remarks.motion_warnings(motion, ruling, settings),
+            *remarks.comparison_warnings(headline, floor_db, change, segment, settings),
+            *remarks.colour_warnings(table, headline),
+            *remarks.codec_warnings(pred, ref),
+            *remarks.transfer_warnings(pred, ref),
+            *remarks.by_role(pred, ref, "warnings"),
         ),
     )
+
+
+def _pulses(
+    pred: Measurement, ref: Measurement, segment: int, transforms: tuple[Transform, Transform]
+) -> tuple[Pulse, ...]:
+    """Of a single prediction: pulses do not add."""
+    if len(pred.clips) > 1 or len(ref.clips) > 1:
+        return ()
+    ours, theirs = (
+        pulse_evidence(side, segment, transform)
+        for side, transform in zip((pred, ref), transforms, strict=True)
+    )
+    return tuple(find_pulses(ours, theirs))
 
 
 def _motion(pred: Measurement, ref: Measurement) -> tuple[MotionExcess | None, str | None]:

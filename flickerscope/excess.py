@@ -130,6 +130,8 @@ class MotionSummary:
     """0..1."""
     area: float
     """0..1."""
+    slow: float | None
+    """Near a quarter cycle/frame, code^2."""
     moving: float | None
     """Code^2."""
     texture: float | None
@@ -143,6 +145,8 @@ class MotionSummary:
     """Pixels of a picture of 72 rows a frame."""
     moving_share: float
     """0..1."""
+    redrawn: bool
+    """Whether the pictures are drawn anew rather than moved, in most of the videos."""
 
     @property
     def rms(self) -> float:
@@ -158,6 +162,8 @@ class MotionExcess:
     ref: MotionSummary
     excess_db: float
     """``10 log10((max(C_pred, 0) + 0.1)/(max(C_ref, 0) + 0.1))``, the headline."""
+    slow_db: float | None
+    """The same near a quarter cycle/frame."""
     moving_db: float | None
     """The same where the picture moves against the rest."""
     texture_db: float | None
@@ -294,12 +300,14 @@ def summarize_motion(clips: Sequence[Clip]) -> MotionSummary | None:
     readings = [clip.motion for clip in clips if clip.motion is not None]
     if not readings:
         return None
-    names = [item.name for item in fields(MotionSummary) if item.name != "measured"]
+    own = ("measured", "redrawn")
+    names = [item.name for item in fields(MotionSummary) if item.name not in own]
     medians: dict[str, Any] = {}
     for name in names:
         values = [v for reading in readings if (v := getattr(reading, name)) is not None]
         medians[name] = median(values) if values else None
-    return MotionSummary(measured=len(readings), **medians)
+    redrawn = [reading.coarse is not None and reading.coarse.redrawn for reading in readings]
+    return MotionSummary(measured=len(readings), redrawn=2 * sum(redrawn) > len(redrawn), **medians)
 
 
 def motion_excess(pred: MotionSummary, ref: MotionSummary) -> MotionExcess:
@@ -315,6 +323,7 @@ def motion_excess(pred: MotionSummary, ref: MotionSummary) -> MotionExcess:
         pred=pred,
         ref=ref,
         excess_db=excess_db(max(pred.flicker, 0.0), max(ref.flicker, 0.0), FLICKER_EPSILON),
+        slow_db=decibels("slow"),
         moving_db=decibels("moving"),
         texture_db=decibels("texture", TEXTURE_EPSILON),
         cb_db=decibels("cb"),

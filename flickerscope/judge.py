@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from flickerscope.errors import SettingsError
-from flickerscope.excess import BandExcess, MotionExcess, PictureChange, summarize_motion
-from flickerscope.measurement import Clip, Measurement, key
+from flickerscope.excess import (
+    FLICKER_EPSILON,
+    BandExcess,
+    MotionExcess,
+    excess_db,
+)
+from flickerscope.measurement import Measurement, key
+from flickerscope.motion import CarriedReading
 from flickerscope.settings import Settings
 from flickerscope.spectrum import ROUNDING_POWER, SECOND_DIFFERENCE, Transform
 
-__all__ = ["Evidence", "Pace", "Ruling", "Verdict", "find_breach", "judge"]
+__all__ = ["Evidence", "Pace", "Ruling", "Verdict", "judge"]
 
 Verdict = Literal[
     "flickers more",
@@ -42,11 +48,7 @@ class Ruling:
 
 THRESHOLD_DB: Final = 3.0
 SWITCHED_OFF: Final = "switched off"
-SLACK: Final = 4.0
-"""Times the speed of a still video that a flickering one may seem to have."""
-DIFFERENT_SHARE: Final = 0.3
 SLOW: Final = 0.125  # cycles/frame: below it lie drift and slow motion
-BLUR_DB: Final = -1.0
 
 
 def sides(
@@ -81,51 +83,6 @@ def floor_change(pred: Measurement, ref: Measurement, segment: int) -> float | N
             return None
         floors.append((known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2)
     return floors[0] - floors[1]
-
-
-def by_role(pred: Measurement, ref: Measurement, kind: Literal["notes", "warnings"]) -> list[str]:
-    """Texts of both, with a word on which video they are about; what both have is said once."""
-    ours, theirs = (
-        list(dict.fromkeys(text for clip in side.clips for text in getattr(clip, kind)))
-        for side in (pred, ref)
-    )
-    return [
-        *(f"pred and ref: {text}" for text in ours if text in theirs),
-        *(f"pred: {text}" for text in ours if text not in theirs),
-        *(f"ref: {text}" for text in theirs if text not in ours),
-    ]
-
-
-def colour_warnings(table: tuple[BandExcess, ...], headline: BandExcess) -> list[str]:
-    """A sentence for each chroma plane that the verdict, which is about luma, leaves out."""
-    return [
-        f"{row.plane.capitalize()} has {row.excess_db:+.1f} dB more in {row.band}: the colour "
-        "flickers or moves more, the headline is about luma"
-        for row in table
-        if row.plane != "y"
-        and (row.scale, row.band) == (headline.scale, headline.band)
-        and row.excess_db >= THRESHOLD_DB
-    ]
-
-
-def transfer_warnings(pred: Measurement, ref: Measurement) -> list[str]:
-    """A sentence where code values do not mean the same light on both sides."""
-    found = []
-    for name in ("transfer", "matrix"):
-        kinds = {getattr(c.info, name) for side in (pred, ref) for c in side.clips} - {None}
-        if len(kinds) > 1:
-            found.append(
-                f"different {name} ({', '.join(sorted(kinds))}): code values do not mean the same"
-            )
-    return found
-
-
-def codec_warnings(pred: Measurement, ref: Measurement) -> list[str]:
-    """A sentence where the videos were not compressed alike."""
-    codecs = sorted({c.info.codec for side in (pred, ref) for c in side.clips if c.info.codec})
-    if len(codecs) < 2:
-        return []
-    return [f"different codecs ({', '.join(codecs)}) add flicker of their own: compare under one"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +121,25 @@ class Evidence:
     motion: MotionExcess | None
     motion_reason: str | None
     """Why there is no motion-compensated flicker of both."""
+    carried: CarriedReading | None = None
+    """Both along the motion of the reference, where they are in step."""
 
 
 def judge(evidence: Evidence) -> Ruling:
     """In words, by the first rule that applies.
 
-    1. Both stand still: every band above 0.125 cycles/frame has a say, also the slow and
-       quarter-rate ones to which the motion-compensated flicker is blind.
-    2. The motion in the reference cannot be followed: not measurable.
-    3. It can be, and that in the prediction cannot, although it is not faster: incoherent.
-    4. The motion-compensated flicker, or the area that flickers, is larger or smaller.
-    5. Only the high-frequency energy is.
+    1. Both stand still: every band above 0.125 cycles/frame has a say, also the slow ones to
+       which the motion-compensated flicker is blind.
+    2. Both read the same in every band: no difference.
+    3. The motion in the reference cannot be followed: not measurable.
+    4. It can be, and that in the prediction cannot: incoherent, where its picture is drawn anew;
+       not measurable, where it is too fast. Unless the two are in step and the motion of the
+       reference carries the prediction: then its flicker along that decides.
+    5. The motion-compensated flicker, that near a quarter cycle/frame, or the area that flickers
+       is larger or smaller.
+    6. Only the high-frequency energy is.
     """
-    rules = (_still, _same, _unmeasured, _incoherent, _along_motion, _energy)
+    rules = (_still, _same, _unmeasured, _lost, _along_motion, _energy)
     for rule in rules:
         ruling = rule(evidence)
         if ruling is not None:
@@ -203,46 +166,27 @@ def _still(evidence: Evidence) -> Ruling | None:
     ]
     if not same_scale:
         return None
-    pred, ref = _stillness(evidence, "pred"), _stillness(evidence, "ref")
     more = max(same_scale, key=lambda row: row.excess_db)
     less = min(same_scale, key=lambda row: row.excess_db)
-    if ref.still and not pred.moves and more.excess_db >= limit:
+    still = "where neither video moves"
+    if _stand_still(evidence, evidence.ref_pace, evidence.pred_pace) and more.excess_db >= limit:
         band = headline if headline in same_scale and headline.excess_db >= limit else more
-        return Ruling(
-            "flickers more",
-            f"{_size(band)}, where the reference is still and the prediction does not move",
-            "energy",
-            band.excess_db,
-        )
-    if pred.still and not ref.moves and less.excess_db <= -limit:
+        return Ruling("flickers more", f"{_size(band)}, {still}", "energy", band.excess_db)
+    if _stand_still(evidence, evidence.pred_pace, evidence.ref_pace) and less.excess_db <= -limit:
         band = headline if headline in same_scale and headline.excess_db <= -limit else less
-        return Ruling(
-            "flickers less",
-            f"{_size(band)}, where the prediction is still and the reference does not move",
-            "energy",
-            band.excess_db,
-        )
+        return Ruling("flickers less", f"{_size(band)}, {still}", "energy", band.excess_db)
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stillness:
-    still: bool
-    moves: bool
+def _stand_still(evidence: Evidence, calm: Pace, other: Pace) -> bool:
+    """Whether neither video moves: by their motion or, where it is not known, by their spectra.
 
-
-def _stillness(evidence: Evidence, role: Literal["pred", "ref"]) -> _Stillness:
-    """By the motion where that is known, else by the spectrum.
-
-    A strong flicker is taken for a little motion here and there, so that some speed is allowed
-    to the side that may flicker.
+    ``calm``: of the side that does not flicker; ``other``: of the side that may.
     """
-    pace: Pace = getattr(evidence, f"{role}_pace")
-    if evidence.motion is None:
-        return _Stillness(pace.still, not pace.fast)
-    speed = getattr(evidence.motion, role).speed
-    limit = evidence.settings.still_speed
-    return _Stillness(speed < limit, speed >= SLACK * limit)
+    motion, limit = evidence.motion, evidence.settings.still_speed
+    if motion is None:
+        return calm.still and other.fast
+    return motion.pred.speed < limit and motion.ref.speed < limit
 
 
 def _same(evidence: Evidence) -> Ruling | None:
@@ -263,26 +207,47 @@ def _unmeasured(evidence: Evidence) -> Ruling | None:
     if coverage < least:
         return Ruling(
             "not measurable",
-            f"coverage {_percent(coverage)}: the motion in the reference can be followed in less "
-            f"than {_percent(least)} of it",
+            f"coverage {percent(coverage)}: the motion in the reference can be followed in less "
+            f"than {percent(least)} of it",
             "coverage",
             None,
         )
     return None
 
 
-def _incoherent(evidence: Evidence) -> Ruling | None:
+def _lost(evidence: Evidence) -> Ruling | None:
+    """The motion of the prediction cannot be followed, while that of the reference can."""
     if evidence.motion is None:
         return None
     pred, ref = evidence.motion.pred, evidence.motion.ref
     if pred.coverage >= min(evidence.settings.min_coverage, ref.coverage / 2):
         return None
+    text = (
+        f"the motion that can be followed in {percent(ref.coverage)} of the reference can be "
+        f"followed in {percent(pred.coverage)} of the prediction"
+    )
+    carried = evidence.carried
+    if carried is not None and carried.valid:
+        more = _carried_more(carried, evidence.settings)
+        if more is not None:
+            return more
+    if pred.redrawn:
+        return Ruling("incoherent", text, "coverage", None)
+    return Ruling("not measurable", f"{text}, which moves too fast", "coverage", None)
+
+
+def _carried_more(carried: CarriedReading, settings: Settings) -> Ruling | None:
+    """More flicker along the motion of the reference, where the two show the same content."""
+    value = excess_db(max(carried.flicker, 0.0), max(carried.ref_flicker, 0.0), FLICKER_EPSILON)
+    if value < settings.min_excess or carried.flicker < settings.min_flicker:
+        return None
     return Ruling(
-        "incoherent",
-        f"the motion that can be followed in {_percent(ref.coverage)} of the reference can be "
-        f"followed in {_percent(pred.coverage)} of the prediction",
-        "coverage",
-        None,
+        "flickers more",
+        f"flicker along the motion of the reference {signed(value)} dB (pred "
+        f"{_plain(carried.flicker)}, ref {_plain(carried.ref_flicker)} code^2); along its own "
+        f"motion {percent(carried.own_coverage)} of the prediction can be followed",
+        "motion",
+        value,
     )
 
 
@@ -293,10 +258,15 @@ def _along_motion(evidence: Evidence) -> Ruling | None:
     text, value = _flicker(motion), motion.excess_db
     if value >= settings.min_excess and motion.pred.flicker >= settings.min_flicker:
         return Ruling("flickers more", text, "motion", value)
+    slow = motion.slow_db
+    if slow is not None and slow >= settings.min_excess and _at_least(motion.pred.slow, settings):
+        return Ruling("flickers more", f"{_slow(motion)}; {text}", "motion", slow)
     if motion.area_change >= settings.min_area:
         return Ruling("flickers more", f"{_area(motion)}; {text}", "area", None)
     if value <= -settings.min_excess and motion.ref.flicker >= settings.min_flicker:
         return Ruling("flickers less", text, "motion", value)
+    if slow is not None and slow <= -settings.min_excess and _at_least(motion.ref.slow, settings):
+        return Ruling("flickers less", f"{_slow(motion)}; {text}", "motion", slow)
     if motion.area_change <= -settings.min_area:
         return Ruling("flickers less", f"{_area(motion)}; {text}", "area", None)
     return None
@@ -321,135 +291,40 @@ def _energy(evidence: Evidence) -> Ruling | None:
 def _flicker(motion: MotionExcess) -> str:
     pred, ref = motion.pred, motion.ref
     return (
-        f"motion-compensated flicker {_signed(motion.excess_db)} dB (pred {_plain(pred.flicker)}, "
-        f"ref {_plain(ref.flicker)} code^2; coverage {_percent(pred.coverage)} / "
-        f"{_percent(ref.coverage)})"
+        f"motion-compensated flicker {signed(motion.excess_db)} dB (pred {_plain(pred.flicker)}, "
+        f"ref {_plain(ref.flicker)} code^2; coverage {percent(pred.coverage)} / "
+        f"{percent(ref.coverage)})"
+    )
+
+
+def _at_least(flicker: float | None, settings: Settings) -> bool:
+    return flicker is not None and flicker >= settings.min_flicker
+
+
+def _slow(motion: MotionExcess) -> str:
+    return (
+        f"flicker near a quarter cycle/frame {signed(motion.slow_db or 0)} dB (pred "
+        f"{_plain(motion.pred.slow or 0)}, ref {_plain(motion.ref.slow or 0)} code^2)"
     )
 
 
 def _area(motion: MotionExcess) -> str:
     return (
-        f"{_percent(motion.pred.area)} of the prediction flickers, {_percent(motion.ref.area)} of "
+        f"{percent(motion.pred.area)} of the prediction flickers, {percent(motion.ref.area)} of "
         "the reference"
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}"  # never a minus zero
 
 
 def _plain(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
-
-
-def find_breach(
-    ruling: Ruling,
-    energy_db: float,
-    motion: MotionExcess | None,
-    *,
-    limit: float,
-    gate: str = "verdict",
-    allow_unmeasured: bool = False,
-) -> str | None:
-    """Why a comparison fails a limit, a sentence; ``None``: it passes.
-
-    Args:
-        ruling: its verdict.
-        energy_db: excess of high-frequency energy, dB.
-        motion: its motion-compensated flicker, if there is one.
-        limit: dB.
-        gate: what the limit is set on: ``verdict``, the number that it rests on; ``motion``;
-            ``energy``.
-        allow_unmeasured: let pass what is not measurable.
-    """
-    if gate == "energy":
-        return _over(energy_db, limit, "high-frequency energy")
-    if ruling.verdict == "incoherent":
-        return f"incoherent: {ruling.basis}"
-    if ruling.verdict == "not measurable" or (gate == "motion" and motion is None):
-        return None if allow_unmeasured else f"not measurable: {ruling.basis}"
-    if gate == "motion" and motion is not None:
-        return _over(motion.excess_db, limit, "motion-compensated flicker")
-    if ruling.value_db is None:
-        more = ruling.verdict == "flickers more"
-        return f"flickers more, whatever the limit: {ruling.basis}" if more else None
-    name = "motion-compensated flicker" if ruling.ground == "motion" else "high-frequency energy"
-    return _over(ruling.value_db, limit, name)
-
-
-def find_breach_alone(
-    clip: Clip,
-    energy_rms: float,
-    *,
-    limit: float,
-    gate: str = "verdict",
-    allow_unmeasured: bool = False,
-) -> str | None:
-    """Why a video by itself fails a limit in rms code values; ``None``: it passes.
-
-    There is no verdict without a reference: the limit is on the motion-compensated flicker, or on
-    the high-frequency energy (``energy_rms``) where that is asked for.
-    """
-    name, value = "high-frequency energy", energy_rms
-    if gate != "energy":
-        summary = summarize_motion([clip])
-        least = Settings().min_coverage
-        if summary is None or summary.coverage < least:
-            reason = clip.motion_reason
-            if summary is not None:
-                reason = f"coverage {_percent(summary.coverage)}, {_percent(least)} are needed"
-            return None if allow_unmeasured else f"{clip.info.path}: not measurable: {reason}"
-        name, value = "motion-compensated flicker", summary.rms
-    if value <= limit:
-        return None
-    return f"{clip.info.path}: {name} {value:.3g} rms code values, above the limit of {limit:g}"
-
-
-def _over(value: float, limit: float, name: str) -> str | None:
-    if value <= limit:
-        return None
-    return f"{name} {value:+.3g} dB, above the limit of {limit:g}"
-
-
-def motion_warnings(motion: MotionExcess | None, ruling: Ruling, settings: Settings) -> list[str]:
-    """How the motion of both differs, and what the verdict leaves out."""
-    if motion is None:
-        return []
-    pred, ref, limit = motion.pred, motion.ref, settings.min_excess
-    warnings = []
-    speeds = sorted((pred.speed, ref.speed))
-    if speeds[1] > 2 * speeds[0] + settings.still_speed or (
-        abs(pred.moving_share - ref.moving_share) >= DIFFERENT_SHARE
-    ):
-        warnings.append(
-            f"the motion differs: median speed {pred.speed:.2f} and {ref.speed:.2f} pixels/frame "
-            f"of 72 rows, {_percent(pred.moving_share)} and {_percent(ref.moving_share)} of the "
-            "picture moves"
-        )
-    if pred.coverage < settings.min_coverage and ruling.ground == "motion":
-        warnings.append(
-            f"the motion can be followed in only {_percent(pred.coverage)} of the prediction"
-        )
-    if ruling.verdict == "flickers more":
-        return warnings
-    found = (
-        ("moving", "where the picture moves against the rest", motion.moving_db),
-        ("cb", "in Cb", motion.cb_db),
-        ("cr", "in Cr", motion.cr_db),
-    )
-    for name, where, value in found:
-        if value is not None and value >= limit and getattr(pred, name) >= settings.min_flicker:
-            warnings.append(f"motion-compensated flicker {_signed(value)} dB {where}")
-    if motion.texture_db is not None and motion.texture_db >= limit:
-        warnings.append(
-            f"{_percent(pred.texture or 0)} of the fine detail is renewed in each frame "
-            f"({_percent(max(ref.texture or 0, 0))} in the reference): boiling, or grain"
-        )
-    return warnings
 
 
 def _size(row: BandExcess) -> str:
@@ -459,56 +334,3 @@ def _size(row: BandExcess) -> str:
 
 def _name(band: str) -> str:
     return f"the {band}" if band == SECOND_DIFFERENCE else band
-
-
-def difference_notes(pred: Measurement, ref: Measurement) -> list[str]:
-    """How sizes and lengths differ, and what that means."""
-    notes = []
-    ours, theirs = pred.clips[0], ref.clips[0]
-    sizes = [f"{clip.info.width}x{clip.info.height}" for clip in (ours, theirs)]
-    if sizes[0] != sizes[1]:
-        notes.append(
-            f"sizes differ ({sizes[0]} and {sizes[1]}): compare at block and global scale, "
-            "which do not depend on it"
-        )
-    if ours.frames != theirs.frames:
-        notes.append(
-            f"lengths differ ({ours.frames} and {theirs.frames} frames): powers are means "
-            "over segments"
-        )
-    return notes
-
-
-def comparison_warnings(
-    headline: BandExcess,
-    floor_db: float | None,
-    change: PictureChange,
-    segment: int,
-    settings: Settings,
-) -> list[str]:
-    """What makes the headline doubtful."""
-    warnings = []
-    if headline.band == SECOND_DIFFERENCE:
-        warnings.append(
-            f"segments of {segment} frames have no spectrum: the headline is the second difference"
-        )
-    elif headline.band != settings.primary_band:
-        warnings.append(
-            f"segments of {segment} frames at this rate do not show {settings.primary_band} "
-            f"apart from slow change: the headline is {headline.band}"
-        )
-    elif not headline.reliable:
-        warnings.append(
-            f"{headline.band} is not reliable in segments of {segment} frames: slow change "
-            "leaks into it"
-        )
-    if floor_db is not None and headline.excess_db < THRESHOLD_DB <= floor_db:
-        warnings.append(
-            f"the calmest tenth of the picture has {floor_db:+.1f} dB more, which the rest of it "
-            "outweighs in the headline"
-        )
-    if change.sharpness_db is not None and change.sharpness_db < BLUR_DB:
-        warnings.append(
-            f"the prediction is less sharp by {-change.sharpness_db:.1f} dB: blur hides flicker"
-        )
-    return warnings

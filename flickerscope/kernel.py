@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from flickerscope import histogram
 from flickerscope.resources import Resources, plain_arithmetic, torch_to_ourselves
 from flickerscope.spectrum import Transform
 
-__all__ = ["CellPower", "Kernel", "Pending", "Workers"]
+__all__ = ["CellPower", "Job", "Kernel", "Pending", "Workers"]
+
+Result = TypeVar("Result")
 
 CPU_TILE = 1 << 13  # cells: what a tile takes should fit the second-level cache
 DEVICE_TILE = 1 << 19  # cells: large enough to be bound by memory, not by launches
@@ -68,6 +71,28 @@ class Workers:
         for task in work:
             task()
         return []
+
+
+class Job(Generic[Result]):
+    """Something to compute in the background, and what to do with the result."""
+
+    def __init__(
+        self, workers: Workers, work: Callable[[], Result], then: Callable[[Result], None]
+    ) -> None:
+        self._work, self._then = work, then
+        self._device = workers.resources.device
+        self._done: list[Result] = []
+        self._futures = workers.run([self._run])
+
+    def _run(self) -> None:
+        with plain_arithmetic(self._device):
+            self._done.append(self._work())
+
+    def finish(self) -> None:
+        """Wait for it; its error is raised here."""
+        for future in self._futures:
+            future.result()
+        self._then(self._done[0])
 
 
 def _one_torch_thread() -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
+from flickerscope.carry import carry
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.kernel import Workers
 from flickerscope.measure import measure
 from flickerscope.measurement import Measurement, require_same_settings
+from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading, read_pair
 from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
@@ -82,6 +84,14 @@ class Match:
         if forced:
             raise InputError(f"paired readings need videos that match: {reading}")
         return None, reading
+
+    def carry(self, paired: PairedReading | None) -> CarriedReading | None:
+        """Both along the motion of the reference, where they are in step."""
+        if paired is None or not self.settings.motion:
+            return None
+        return carry(
+            self.tracks["pred"], self.tracks["ref"], paired.lag, self.settings, self.workers
+        )
 
     def _own_rate(self, name: str) -> Fraction | None:
         side = self.sides[name]

@@ -18,7 +18,7 @@ from flickerscope import __version__
 from flickerscope.errors import FlickerscopeError, InputError, SettingsError
 from flickerscope.files import write_text
 from flickerscope.histogram import BINS
-from flickerscope.motion import MotionReading
+from flickerscope.motion import IncoherenceReading, MotionReading
 from flickerscope.settings import Settings
 from flickerscope.source import VideoInfo
 from flickerscope.spectrum import Transform, make_transform
@@ -391,6 +391,7 @@ _MOTION_ARRAYS = ("map", "series", "steps")
 
 def _motion_to_dict(motion: MotionReading) -> dict[str, Any]:
     plain = {item.name: getattr(motion, item.name) for item in fields(motion)}
+    plain["coarse"] = None if motion.coarse is None else asdict(motion.coarse)
     return plain | {name: _holes(plain[name].tolist()) for name in _MOTION_ARRAYS}
 
 
@@ -403,7 +404,8 @@ def _holes(values: Any) -> Any:
 
 def _motion_from_dict(plain: Mapping[str, Any]) -> MotionReading:
     arrays = {name: np.array(plain[name], dtype=np.float64) for name in _MOTION_ARRAYS}
-    return MotionReading(**dict(plain) | arrays)
+    coarse = None if plain["coarse"] is None else IncoherenceReading(**plain["coarse"])
+    return MotionReading(**dict(plain) | arrays | {"coarse": coarse})
 
 
 def _clip_from_dict(plain: Mapping[str, Any]) -> Clip:

@@ -16,7 +16,7 @@ from flickerscope.segments import ShotSegments, frame_correlation
 from flickerscope.spectrum import Transform
 from flickerscope.tracks import Tracks
 
-__all__ = ["MAX_LAG", "PairedBand", "PairedReading", "read_pair"]
+__all__ = ["MAX_LAG", "PairedBand", "PairedReading", "joint_runs", "read_pair"]
 
 MAX_LAG: Final = 2
 MIN_SEGMENTS: Final = 3
@@ -102,11 +102,10 @@ def read_pair(
     if correlation < MIN_CORRELATION and not force:
         return f"the frames do not correlate (median {correlation:.2f}, needed {MIN_CORRELATION})"
     products = _TileProducts(transform)
-    for start in _joint_starts(pred, ref, transform.frames, lag):
-        products.add(
-            pred.blocks.read(start + lag, transform.frames),
-            ref.blocks.read(start, transform.frames),
-        )
+    for first, last in joint_runs(pred, ref, lag):
+        for start in ShotSegments(transform.frames).finish(last - first):
+            ours = pred.blocks.read(first + start + lag, transform.frames)
+            products.add(ours, ref.blocks.read(first + start, transform.frames))
     if not products.segments:
         return f"no segment of {transform.frames} frames lies within one shot of both"
     return products.reading(lag, correlation)
@@ -124,16 +123,14 @@ def _mismatch(pred: Tracks, ref: Tracks, transform: Transform) -> str | None:
     return None
 
 
-def _joint_starts(pred: Tracks, ref: Tracks, length: int, lag: int) -> Iterator[int]:
-    """Segment starts, as frames of the reference, within shots of both."""
+def joint_runs(pred: Tracks, ref: Tracks, lag: int) -> Iterator[tuple[int, int]]:
+    """First frame and the one after the last, of the reference, of what is one shot in both."""
     edges = {0, ref.frames, -lag, pred.frames - lag}
     edges |= {edge for shot in ref.shots for edge in shot}
     edges |= {edge - lag for shot in pred.shots for edge in shot}
     low, high = max(0, -lag), min(ref.frames, pred.frames - lag)
     inside = sorted(edge for edge in edges if low <= edge <= high)
-    for first, last in pairwise(inside):
-        for start in ShotSegments(length).finish(last - first):
-            yield first + start
+    yield from pairwise(inside)
 
 
 def _find_lag(pred: Tracks, ref: Tracks) -> int:

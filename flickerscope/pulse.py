@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flickerscope.excess import excess_db
+from flickerscope.measurement import Measurement, key
 from flickerscope.spectrum import ROUNDING_POWER, Transform
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "PulseKind",
     "Rhythm",
     "find_pulses",
+    "own_pulses",
+    "pulse_evidence",
     "read_comb",
     "read_rhythm",
 ]
@@ -205,6 +208,29 @@ class Rhythm:
         )
 
 
+def pulse_evidence(measurement: Measurement, segment: int, transform: Transform) -> Evidence:
+    """Of the luma of a single video, at block scale or the coarsest that was measured."""
+    (clip,) = measurement.clips
+    spectra = measurement.rungs[segment].spectra
+    scale = next(name for name in ("block", "global", "pixel") if key("y", name) in spectra)
+    motion = clip.motion
+    return Evidence(
+        power=spectra[key("y", scale)].mean_power,
+        transform=transform,
+        key_frames=clip.keys,
+        frames=() if motion is None else motion.frames,
+        steps=np.zeros(0) if motion is None else motion.steps,
+    )
+
+
+def own_pulses(measurement: Measurement) -> list[Pulse]:
+    """What pulses in a video alone; nothing is sought in several: pulses do not add."""
+    if len(measurement.clips) > 1:
+        return []
+    evidence = pulse_evidence(measurement, measurement.segment, measurement.transform())
+    return find_pulses(evidence)
+
+
 def find_pulses(video: Evidence, reference: Evidence | None = None) -> list[Pulse]:
     """What pulses in a video; with a reference, what pulses by 3 dB more than there.
 
@@ -255,8 +281,6 @@ class _Reading:
     period: float | None
     comb: Comb | None
     rhythm: Rhythm | None
-    without_steps: bool
-    """Whether none is known; some may be, yet none at these pulses."""
 
     @property
     def moves(self) -> bool:
@@ -274,7 +298,7 @@ class _Reading:
         if self.comb is None:
             return False
         if self.rhythm is None:
-            return self.without_steps and self.comb.stands_out(PROMINENCE_ALONE)
+            return self.comb.stands_out(PROMINENCE_ALONE)
         agrees = self.rhythm.probability <= AGREES and not self.moves
         return agrees and self.comb.stands_out()
 
@@ -324,13 +348,7 @@ def _read(video: Evidence, kind: PulseKind, period: float | None = None) -> _Rea
         steps = np.where(np.isin(into, keys), np.nan, steps)
         rhythm = _best_phase(into, steps, STRIDES[kind])
     comb = None if period is None else read_comb(video.power, video.transform, period)
-    return _Reading(
-        kind=kind,
-        period=period,
-        comb=comb,
-        rhythm=rhythm,
-        without_steps=bool(np.isnan(video.steps).all()),
-    )
+    return _Reading(kind=kind, period=period, comb=comb, rhythm=rhythm)
 
 
 def _spaced(key_frames: Sequence[int]) -> Whole:

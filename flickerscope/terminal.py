@@ -231,11 +231,13 @@ def _headline(headline: Headline) -> RenderableType:
 
 def _motion_readings(result: Comparison | Measurement) -> Iterator[RenderableType]:
     """The motion-compensated readings beside the headline."""
-    from flickerscope.report.words import other_readings
+    from flickerscope.report.words import other_readings, pulse_texts
 
     found = "; ".join(other_readings(result))
     if found:
         yield _bullet("motion", found, "cyan")
+    for text in pulse_texts(result):
+        yield _bullet("pulse", text, "magenta")
 
 
 def _energy(result: Comparison) -> RenderableType:

@@ -7,7 +7,10 @@ import pytest
 
 from flickerscope import Settings, SettingsError, compare
 from flickerscope.excess import BandExcess, MotionSummary, motion_excess
-from flickerscope.judge import Evidence, Pace, Ruling, find_breach, judge, motion_warnings
+from flickerscope.gate import find_breach
+from flickerscope.judge import Evidence, Pace, Ruling, judge
+from flickerscope.motion import CarriedReading
+from flickerscope.remarks import motion_warnings
 from flickerscope.video import encode
 
 RNG = np.random.default_rng(5)
@@ -153,7 +156,8 @@ def row(excess_db, band="HF", low=0.25):
 
 
 def side(flicker=0.0, coverage=0.8, area=0.0, speed=1.0, share=0.9, **other):
-    readings = {"moving": None, "texture": None, "cb": None, "cr": None, "pop": 0.0} | other
+    none = dict.fromkeys(("slow", "moving", "texture", "cb", "cr"))
+    readings = none | {"pop": 0.0, "redrawn": False} | other
     return MotionSummary(
         measured=1,
         flicker=flicker,
@@ -165,7 +169,7 @@ def side(flicker=0.0, coverage=0.8, area=0.0, speed=1.0, share=0.9, **other):
     )
 
 
-def rule(pred, ref, energy=0.0, *, slow=0.0, reason=None, paces=None, **settings):
+def rule(pred, ref, energy=0.0, *, slow=0.0, reason=None, paces=None, carried=None, **settings):
     motion = None if reason else motion_excess(pred, ref)
     moves = Pace(still=False, fast=False)
     headline = row(energy)
@@ -178,11 +182,13 @@ def rule(pred, ref, energy=0.0, *, slow=0.0, reason=None, paces=None, **settings
             ref_pace=paces[1] if paces else moves,
             motion=motion,
             motion_reason=reason,
+            carried=carried,
         )
     )
 
 
 STILL = {"speed": 0.0, "share": 0.0}
+NONE = "no difference found"
 MORE_ENERGY = "more energy, consistent with motion or sharpness"
 LESS_ENERGY = "less energy, consistent with less motion or blur"
 
@@ -207,6 +213,17 @@ LESS_ENERGY = "less energy, consistent with less motion or blur"
         (side(area=0.21), side(), 0.0, "flickers more", "area"),
         (side(area=0.19), side(), 0.0, "no difference found", "motion"),
         (side(), side(area=0.21), 0.0, "flickers less", "area"),
+        # Flicker near a quarter cycle/frame, to which the other number is blind.
+        (side(slow=0.3), side(slow=0.0), 0.0, "flickers more", "motion"),
+        (side(slow=0.09), side(slow=0.0), 0.0, "no difference found", "motion"),
+        (side(slow=0.0), side(slow=0.3), 0.0, "flickers less", "motion"),
+        # Only one of both is still: a slow pan is no flicker.
+        (side(speed=0.06), side(**STILL), 9.0, MORE_ENERGY, "motion"),
+        # Lost motion: drawn anew, or too fast.
+        (side(coverage=0.2, redrawn=True), side(), 9.0, "incoherent", "coverage"),
+        (side(coverage=0.2), side(), 9.0, "not measurable", "coverage"),
+        (side(coverage=0.2, redrawn=True), side(coverage=0.35), 0.0, NONE, "motion"),
+        (side(coverage=0.31, redrawn=True), side(), 0.0, NONE, "motion"),
         # Below rounding a negative reading is none.
         (side(-5.0), side(0.0), 0.0, "no difference found", "motion"),
         (side(), side(), 3.0, "more energy, consistent with motion or sharpness", "motion"),
@@ -247,6 +264,40 @@ def test_without_motion_the_reason_is_the_basis():
     switched = rule(None, None, 9.0, reason="switched off")
     assert switched.verdict == "more energy, consistent with motion or sharpness"
     assert switched.ground == "energy"
+
+
+def carried(flicker, ref_flicker=0.0, valid=True):
+    return CarriedReading(
+        flicker=flicker,
+        ref_flicker=ref_flicker,
+        unexplained=flicker,
+        coherence=None,
+        area=0.5,
+        coverage=0.8,
+        own_coverage=0.2,
+        agreement=1.0 if valid else 0.5,
+        own_power=1.0,
+        triples=22,
+    )
+
+
+def test_where_the_motion_of_the_prediction_is_lost_that_of_the_reference_carries_it():
+    pred, ref = side(coverage=0.2, redrawn=True), side()
+    found = rule(pred, ref, carried=carried(9.9))
+    assert (found.verdict, found.ground) == ("flickers more", "motion")
+    assert found.value_db == pytest.approx(20)
+    assert "along the motion of the reference" in found.basis
+    assert rule(pred, ref, carried=carried(9.9, valid=False)).verdict == "incoherent"
+    assert rule(pred, ref, carried=carried(0.09)).verdict == "incoherent"
+    assert rule(side(), ref, carried=carried(9.9)).verdict == "no difference found"
+
+
+def test_an_incoherent_prediction_says_how_much_can_be_followed():
+    found = rule(side(coverage=0.19, redrawn=True), side(coverage=0.83))
+    assert found.basis == (
+        "the motion that can be followed in 83 % of the reference can be followed in 19 % of the "
+        "prediction"
+    )
 
 
 # --- The gate -------------------------------------------------------------------------------------
@@ -318,7 +369,8 @@ def test_flicker_that_the_verdict_leaves_out_is_warned_of():
     (text,) = warned(side(cb=9.9, cr=0.0), side(cb=0.0, cr=0.0))
     assert "+20.0 dB in Cb" in text
     (text,) = warned(side(texture=0.3), side(texture=0.02))
-    assert "30 % of the fine detail" in text
+    assert "the fine detail is renewed +10.1 dB more" in text
+    assert "30 %, 2 % in the reference" in text
     assert warned(side(moving=0.05), side(moving=0.0)) == []
 
 

@@ -183,6 +183,24 @@ def test_a_step_up_and_a_step_down_by_turns_are_pulses_too():
     assert kinds(find_pulses(evidence(x))) == ["stride 4"]
 
 
+def test_pulses_every_8_frames_are_not_named_every_4_as_well():
+    """Every other step of the shorter period is as large, and the median lies between."""
+    into = np.arange(2, 195)
+    steps = 9.0 * (into % 8 == 1) + white(0.1, 193) ** 2
+    flat = Evidence(power=np.full(16, 0.01), transform=make_transform(32, Settings()))
+    found = find_pulses(replace(flat, frames=range(1, 194), steps=steps))
+    assert kinds(found) == ["stride 8"]
+
+
+def test_one_pulse_is_no_rhythm():
+    """However long it was quiet."""
+    into = np.arange(2, 2101)
+    steps = 9.0 * (into == 1000) + white(0.1, 2099) ** 2
+    flat = Evidence(power=np.full(16, 0.01), transform=make_transform(32, Settings()))
+    once = replace(flat, key_frames=(0, 1000), frames=range(1, 2100), steps=steps)
+    assert find_pulses(once) == []
+
+
 def test_pulses_of_a_third_of_the_picture_are_found_by_their_comb():
     """The quiet tiles, whose steps are known, hardly feel them."""
     local = evidence(impulses(3, 8, 96))
@@ -209,7 +227,7 @@ def no_pulse():
     yield "alternation", 3.0 * (-1.0) ** t + white(0.1, 96)
     yield "two on, two off", 3.0 * (t % 4 < 2) + white(0.1, 96)
     for name, f in {"1/12": 1 / 12, "1/8": 1 / 8, "1/6": 1 / 6, "1/4": 1 / 4, "3/8": 3 / 8}.items():
-        for phase in (0, 0.4, 1.1):
+        for phase in (0, 0.4, 1.1, 2.26):
             yield f"sine of {name}", 5 * np.sin(2 * np.pi * f * t + phase) + white(0.1, 96)
     yield "walk", np.cumsum(white(2, 96))
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from flickerscope.motion.filters import halve, median_of_neighbours, warp, window_mean
 
-__all__ = ["LucasKanade", "MotionField"]
+__all__ = ["LucasKanade", "MotionField", "whole_shift"]
 
 
 class MotionField(Protocol):
@@ -39,8 +39,9 @@ class LucasKanade:
 
     With the gradient g of the anchor and its difference d to the neighbour, warped by the motion
     so far, each step solves ``cov(g, g) u = -cov(g, d)`` over a window; covariances are blind to
-    a change of brightness. A step is kept only where it lowers ``var(d)``. (Lucas & Kanade 1981;
-    pyramid: Bouguet 2000.)
+    a change of brightness. A step is kept only where it lowers ``var(d)``. It starts, where that
+    helps, from the shift of the whole picture: a shaken camera moves it by more than the pyramid
+    can find. (Lucas & Kanade 1981; pyramid: Bouguet 2000.)
     """
 
     rows: int = 72
@@ -62,8 +63,13 @@ class LucasKanade:
         while len(pyramid) < self.levels and min(pyramid[-1][0].shape[-2:]) > 2 * self.radius:
             anchor, neighbour = pyramid[-1]
             pyramid.append((halve(anchor), halve(neighbour)))
-        coarsest = pyramid[-1][1]
-        flow = coarsest.new_zeros(len(coarsest), 2, *coarsest.shape[-2:])
+        # Whole pixels of the second level are finer than the coarsest one needs.
+        level = min(1, len(pyramid) - 1)
+        anchor, neighbour = pyramid[level]
+        shift = whole_shift(
+            anchor[:, 0], neighbour.view(*neighbours.shape[:2], *neighbour.shape[2:])
+        )
+        flow = self._start(*pyramid[-1], shift.flatten(0, 1) / 2 ** (len(pyramid) - 1 - level))
         for anchor, neighbour in reversed(pyramid):
             size = anchor.shape[-2:]
             if flow.shape[-2:] != size:
@@ -72,6 +78,22 @@ class LucasKanade:
                 )
             flow = self._refine(anchor, neighbour, flow)
         return flow.view(*neighbours.shape[:2], *flow.shape[1:])
+
+    def _start(
+        self, anchor: torch.Tensor, neighbour: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        """The shift of the whole picture where it makes a window more alike, and 0 elsewhere.
+
+        (N, 1, H, W), (K N, 1, H, W) and (K N, 2) to (K N, 2, H, W).
+        """
+        window = _Window(anchor, self.radius, self.damping)
+        moved = shift[:, :, None, None].expand(-1, -1, *anchor.shape[-2:])
+        still = torch.zeros_like(moved)
+        better = (
+            window.covariances(warp(neighbour, moved))[0]
+            < window.covariances(warp(neighbour, still))[0]
+        )
+        return torch.where(better, moved, still)
 
     def _refine(
         self, anchor: torch.Tensor, neighbour: torch.Tensor, flow: torch.Tensor
@@ -89,6 +111,31 @@ class LucasKanade:
             if step < self.steps:
                 best_cost = torch.where(better, cost, best_cost)
         return median_of_neighbours(best)
+
+
+def whole_shift(anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
+    """Shift of whole pictures by phase correlation, (N, H, W), (K, N, H, W) to (K, N, 2).
+
+    In whole pixels, columns first; 0 where it would be over a quarter of the picture. Under a
+    Hann window, so that what leaves the picture on one side has no say. (Kuglin & Hines 1975.)
+    """
+    height, width = anchors.shape[-2:]
+    rows = torch.hann_window(height, periodic=False, device=anchors.device, dtype=anchors.dtype)
+    columns = torch.hann_window(width, periodic=False, device=anchors.device, dtype=anchors.dtype)
+
+    def spectrum(x: torch.Tensor) -> torch.Tensor:
+        windowed = (x - x.mean((-2, -1), keepdim=True)) * rows[:, None] * columns
+        transform: torch.Tensor = torch.fft.rfft2(windowed)
+        return transform
+
+    cross = spectrum(neighbours) * spectrum(anchors).conj()
+    peak = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-6), s=(height, width))
+    place = peak.flatten(-2).argmax(-1)
+    shift = torch.stack([place % width, place // width], -1)
+    size = torch.tensor([width, height], device=shift.device)
+    shift = torch.where(shift > size // 2, shift - size, shift)
+    near = (shift.abs() <= size // 4).all(-1, keepdim=True)
+    return torch.where(near, shift, 0).to(anchors)
 
 
 class _Window:

@@ -41,11 +41,11 @@ class BandMoments:
     minus: torch.Tensor
     """``<d- d->``, code^2."""
     product: torch.Tensor
-    """``<d+ d->``, code^2."""
+    """``<d+ d->``, code^2; of the texture, d- is that of the pixels beside."""
     change: torch.Tensor
     """``<d+ + d->``, code values."""
-    gradient: torch.Tensor | None = None
-    """Squared differences to the pixels beside and above, code^2; of the texture only."""
+    detail: torch.Tensor | None = None
+    """Product of the frame itself with the pixels beside, code^2; of the texture only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +226,16 @@ def _texture(
     inside = functional.interpolate(inside, size=size)
     share = _tile_sums(inside, 2 * TILE) / (2 * TILE) ** 2
     means = _means(plus, minus, inside, share, 2 * TILE)
-    corner = at[..., 1:, 1:]
-    gradient = (corner - at[..., :-1, 1:]).square() + (corner - at[..., 1:, :-1]).square()
-    gradient = functional.pad(gradient, (0, 1, 0, 1), mode="replicate") * inside
-    total = _tile_sums(gradient, 2 * TILE) / (share.clamp(min=1e-6) * (2 * TILE) ** 2)
-    return replace(means, gradient=total[:, 0])
+    # Of pixels beside each other: texture has that in common with its neighbours, grain has not.
+    products = torch.cat([plus * _beside(minus), at * _beside(at)], 1) * inside
+    product, detail = (
+        _tile_sums(products, 2 * TILE) / (share.clamp(min=1e-6) * (2 * TILE) ** 2)
+    ).unbind(1)
+    return replace(means, product=product, detail=detail.clamp(min=0))
+
+
+def _beside(x: torch.Tensor) -> torch.Tensor:
+    """Mean of the four pixels beside each one, (N, 1, H, W) alike; the border is repeated."""
+    p = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    across = p[..., 1:-1, 2:] + p[..., 1:-1, :-2]
+    return (across + p[..., 2:, 1:-1] + p[..., :-2, 1:-1]) / 4

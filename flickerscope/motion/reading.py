@@ -75,7 +75,7 @@ class FrameFlicker:
     renewed: torch.Tensor | None
     """Weighted sum of C in the texture, code^2."""
     detail: torch.Tensor | None
-    """The same of its squared gradient."""
+    """The same of its own product with the pixels beside."""
     map: torch.Tensor
     """(..., rows, columns): weighted sum of C over time."""
     weights: torch.Tensor

@@ -83,7 +83,7 @@ class TileBand:
     error: torch.Tensor
     """E = L - max(C, 0) of the running means: what the motion does not explain."""
     detail: torch.Tensor | None = None
-    """Running mean of the squared gradient; of the texture only."""
+    """Running mean of the product of neighbouring pixels; of the texture only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +186,7 @@ class _Means:
         mean_total = self.of(total)
         mean = (self.of(difference) - mean_total) / 4
         error = (mean_total / 2 - mean.clamp(min=0)).clamp(min=0)
-        detail = None if band.gradient is None else self.of(band.gradient)
+        detail = None if band.detail is None else self.of(band.detail)
         return TileBand((difference - total) / 4, mean, error, detail)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 import torch
 
-from flickerscope.kernel import Workers
+from flickerscope.kernel import Job, Workers
 from flickerscope.motion.estimate import MIN_FRAMES, MIN_SIDE, run_moments
 from flickerscope.motion.field import motion_field
 from flickerscope.motion.flow import MotionField
@@ -43,8 +42,6 @@ BLOCK: Final = 1024
 """Frames whose moments are held before they are scored."""
 MARGIN: Final = 32
 """Frames on each side that the running means and the single events reach, with room to spare."""
-
-Result = TypeVar("Result")
 
 
 def open_stream(
@@ -109,7 +106,7 @@ class MotionStream:
         self._shot_start = self._next = self._longest = 0
         self._run: list[_Picture] = []
         """Frames that are not measured yet, after those that they are held against."""
-        self._jobs: deque[_Job[Any]] = deque()
+        self._jobs: deque[Job[Any]] = deque()
         self._coarse: list[torch.Tensor] = []
         """Pictures whose coarse motion is not known yet, after those that it is taken from."""
         self._changed: list[CoarseChange] = []
@@ -207,7 +204,7 @@ class MotionStream:
             ).between(start, stop)
 
         frames = [picture.frame for picture in run[1:-1]][start:stop]
-        self._jobs.append(_Job(self.workers, moments, lambda done: self._shot.add(done, frames)))
+        self._jobs.append(Job(self.workers, moments, lambda done: self._shot.add(done, frames)))
         self._collect(down_to=2 * self.workers.count)
 
     def _start_coarse(self) -> None:
@@ -217,7 +214,7 @@ class MotionStream:
         def change() -> CoarseChange:
             return coarse_change(torch.stack(pictures), every=COARSE_EVERY)
 
-        self._jobs.append(_Job(self.workers, change, self._changed.append))
+        self._jobs.append(Job(self.workers, change, self._changed.append))
 
     def _collect(self, *, down_to: int = 0) -> None:
         """Wait for the oldest jobs, in their order, until so many are left."""
@@ -230,28 +227,6 @@ class _Picture:
     frame: int
     luma: torch.Tensor
     chroma: torch.Tensor | None
-
-
-class _Job(Generic[Result]):
-    """Something to compute in the background, and what to do with it."""
-
-    def __init__(
-        self, workers: Workers, work: Callable[[], Result], then: Callable[[Result], None]
-    ) -> None:
-        self._work, self._then = work, then
-        self._device = workers.resources.device
-        self._done: list[Result] = []
-        self._futures = workers.run([self._run])
-
-    def _run(self) -> None:
-        with plain_arithmetic(self._device):
-            self._done.append(self._work())
-
-    def finish(self) -> None:
-        """Wait for it; its error is raised here."""
-        for future in self._futures:
-            future.result()
-        self._then(self._done[0])
 
 
 class _Shot:

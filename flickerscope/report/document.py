@@ -17,8 +17,10 @@ from flickerscope.comparison import Comparison
 from flickerscope.excess import MotionSummary, summarize_motion
 from flickerscope.judge import Ruling
 from flickerscope.measurement import Clip, Measurement, Rung, key
+from flickerscope.motion import CarriedReading
 from flickerscope.motion.pictures import ROWS
 from flickerscope.paired import PairedReading
+from flickerscope.pulse import Pulse, own_pulses
 from flickerscope.report.words import (
     ENERGY,
     FLICKER,
@@ -87,6 +89,8 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
         "headline": _headline(comparison_headline(result), "dB"),
         "motion": _motion_excess(result),
         "energy": _energy("dB", result.headline.excess_db) | _row(result.headline),
+        "carried": _carried(result.carried),
+        "pulses": [_pulse(pulse) for pulse in result.pulses],
         "motion_series": {"pred": _motion_series(pred), "ref": _motion_series(ref)},
         "motion_maps": {"pred": _motion_maps(pred), "ref": _motion_maps(ref)},
         "bands": _bands(transform, pred.rate),
@@ -199,6 +203,7 @@ def _video(result: Measurement) -> dict[str, Any]:
             "band": transform.bands[headline_band(result.settings, transform)].name,
             "power": power,
         },
+        "pulses": [_pulse(pulse) for pulse in own_pulses(result)],
         "motion_series": _motion_series(result)[0],
         "motion_map": _motion_maps(result)[0],
         "bands": _bands(transform, result.rate),
@@ -237,13 +242,23 @@ def _energy(unit: str, value: float) -> dict[str, Any]:
 
 def _motion_excess(result: Comparison) -> dict[str, Any]:
     """The readings of both sides, as far as they were measured, and how they differ."""
-    names = "excess_db", "moving_db", "texture_db", "cb_db", "cr_db", "area_change"
+    names = "excess_db", "slow_db", "moving_db", "texture_db", "cb_db", "cr_db", "area_change"
     return {
         "pred": _motion_summary(summarize_motion(result.pred.clips)),
         "ref": _motion_summary(summarize_motion(result.ref.clips)),
         **{name: getattr(result.motion, name, None) for name in names},
         "reason": result.motion_reason,
     }
+
+
+def _pulse(pulse: Pulse) -> dict[str, Any]:
+    plain = {item.name: getattr(pulse, item.name) for item in fields(pulse)}
+    lists = {name: list(plain[name]) for name in ("frequencies", "amplitudes")}
+    return {"text": pulse.text} | plain | lists
+
+
+def _carried(carried: CarriedReading | None) -> dict[str, Any] | None:
+    return None if carried is None else asdict(carried) | {"valid": carried.valid}
 
 
 def _motion_summary(summary: MotionSummary | None) -> dict[str, Any] | None:

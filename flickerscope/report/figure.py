@@ -44,6 +44,7 @@ from flickerscope.report.words import (
     ground_sentence,
     in_band,
     other_readings,
+    pulse_texts,
 )
 
 __all__ = ["figure", "save_figure"]
@@ -146,6 +147,8 @@ def _header(shown: View) -> _Block:
         headline = analysis_headline(result)
         add(headline.title, 2, 0.17, {"size": HEADLINE, "weight": "bold", "gid": "title"})
     add("; ".join((*headline.details, *other_readings(result))), 2, 0.16, {})
+    for text in pulse_texts(result):
+        add(text[0].upper() + text[1:], 1, 0.155, {})
     add(_beside(shown), 2, 0.155, grey)
 
     def draw(page: Page, top: float) -> None:

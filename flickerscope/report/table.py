@@ -80,6 +80,7 @@ MOTION_READINGS = (
     _Reading("motion-compensated", "y", "flicker", "excess_db", is_share=False),
     _Reading("motion-compensated", "cb", "cb", "cb_db", is_share=False),
     _Reading("motion-compensated", "cr", "cr", "cr_db", is_share=False),
+    _Reading("slow", "y", "slow", "slow_db", is_share=False),
     _Reading("moving", "y", "moving", "moving_db", is_share=False),
     _Reading("texture", "y", "texture", "texture_db", is_share=True),
     _Reading("area", "y", "area", None, is_share=True),

@@ -10,6 +10,8 @@ from flickerscope.comparison import Comparison
 from flickerscope.excess import FLICKER_EPSILON, MotionSummary, summarize_motion
 from flickerscope.judge import SWITCHED_OFF, Ruling
 from flickerscope.measurement import Clip, Measurement
+from flickerscope.motion import CarriedReading
+from flickerscope.pulse import own_pulses
 from flickerscope.spectrum import SECOND_DIFFERENCE
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "in_band",
     "motion_reason",
     "other_readings",
+    "pulse_texts",
 ]
 
 FLICKER: Final = "motion-compensated flicker"
@@ -37,12 +40,16 @@ GROUNDS: Final = {
 }
 
 OTHERS: Final = {
+    "slow": ("near a quarter cycle/frame", "slow_db"),
     "moving": ("where it moves against the rest", "moving_db"),
     "cb": ("Cb", "cb_db"),
     "cr": ("Cr", "cr_db"),
     "pop": ("pop", None),
 }
 """Readings beside the headline: their words, and the name of their excess."""
+
+UNLESS_FOUND: Final = ("slow",)
+"""Readings that are left out where there is nothing to see."""
 
 SOME_AREA: Final = 0.05
 """Share of the picture that flickers from which on not to speak of a picture without flicker."""
@@ -101,9 +108,11 @@ def ground_sentence(ruling: Ruling) -> str:
     if ruling.verdict == "not measurable":
         return "There is nothing reliable for a verdict to rest on."
     text = f"It rests on {GROUNDS[ruling.ground]}"
-    if ruling.ground in ("motion", "coverage"):
-        return f"{text}."
     basis, _, _ = ruling.basis.partition(f"; {FLICKER}")
+    if ruling.ground == "coverage" or (ruling.ground == "motion" and FLICKER in basis):
+        return f"{text}."
+    if ruling.ground == "motion":
+        return f"It rests on the {basis}."
     return f"{text}: {basis.removeprefix('high-frequency energy ')}."
 
 
@@ -129,9 +138,28 @@ def other_readings(result: Comparison | Measurement) -> Iterator[str]:
         values = [value for side in sides if (value := getattr(side, name)) is not None]
         if not values or len(values) < len(sides):
             continue
+        if name in UNLESS_FOUND and max(values) < FLICKER_EPSILON:
+            continue
         value_db = None if excess is None else getattr(motion, excess, None)
         decibels = "" if value_db is None else f"{_signed(value_db)} dB, "
         yield f"{words} {decibels}{' / '.join(_plain(value) for value in values)} code^2"
+    if isinstance(result, Comparison) and result.carried is not None:
+        yield _carried(result.carried)
+
+
+def pulse_texts(result: Comparison | Measurement) -> list[str]:
+    """Regular pulsing, a sentence each: of the prediction, where the reference lacks it."""
+    pulses = result.pulses if isinstance(result, Comparison) else own_pulses(result)
+    return [pulse.text for pulse in pulses]
+
+
+def _carried(carried: CarriedReading) -> str:
+    if not carried.valid:
+        return "in step, but the prediction moves in another way than the reference"
+    return (
+        f"in step, along the motion of the reference {_plain(carried.flicker)} / "
+        f"{_plain(carried.ref_flicker)} code^2, unexplained {_plain(carried.unexplained)} code^2"
+    )
 
 
 def _unmeasured(result: Comparison) -> str | None:

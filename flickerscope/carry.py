@@ -1,0 +1,96 @@
+"""Carries a prediction along the motion of its reference, where the two are in step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import torch
+
+from flickerscope.kernel import Job, Workers
+from flickerscope.motion import (
+    MIN_FRAMES,
+    CarriedReading,
+    TileFlicker,
+    TileMoments,
+    carried_moments,
+    carried_tiles,
+    read_carried,
+)
+from flickerscope.motion.field import motion_field
+from flickerscope.paired import joint_runs
+from flickerscope.repeats import find_repeats
+from flickerscope.resources import plain_arithmetic
+from flickerscope.settings import Settings
+from flickerscope.tracks import Track, Tracks
+
+__all__ = ["carry"]
+
+CHUNK: Final = 8
+"""Frames that are measured at once."""
+MOST_FRAMES: Final = 512
+"""Frames of a run that are scored together; longer runs are divided."""
+
+
+def carry(
+    pred: Tracks, ref: Tracks, lag: int, settings: Settings, workers: Workers
+) -> CarriedReading | None:
+    """Both videos along the motion of the reference; ``None`` where there is too little to read.
+
+    Args:
+        pred, ref: small pictures of all frames.
+        lag: frames by which the prediction comes late.
+        settings: what finds the motion.
+        workers: where to compute.
+    """
+    if pred.pictures is None or ref.pictures is None or pred.pictures.shape != ref.pictures.shape:
+        return None
+    field = motion_field(settings.flow, workers.resources.device)
+    tiles = []
+    for frames in _runs(pred, ref, lag):
+        moments: list[TileMoments] = []
+        jobs: deque[Job[TileMoments]] = deque()
+        for start in range(0, len(frames) - 2, CHUNK):
+            part = frames[start : start + CHUNK + 2]
+            pictures = (
+                _pictures(pred.pictures, [frame + lag for frame in part]),
+                _pictures(ref.pictures, part),
+            )
+            device = workers.resources.device
+            ours, theirs = (x.to(device) for x in pictures)
+
+            def measure(ours: torch.Tensor = ours, theirs: torch.Tensor = theirs) -> TileMoments:
+                return carried_moments(ours, theirs, field)
+
+            jobs.append(Job(workers, measure, moments.append))
+            while len(jobs) > 2 * workers.count:
+                jobs.popleft().finish()
+        while jobs:
+            jobs.popleft().finish()
+        tiles.append(_tiles(moments))
+    return read_carried(tiles)
+
+
+def _tiles(moments: list[TileMoments]) -> TileFlicker:
+    host = torch.device("cpu")
+    with plain_arithmetic(host):
+        return carried_tiles(TileMoments.join(moments).to(host))
+
+
+def _runs(pred: Tracks, ref: Tracks, lag: int) -> Iterator[list[int]]:
+    """Frames of the reference without a cut in either video, those that repeat left out."""
+    for first, last in joint_runs(pred, ref, lag):
+        for start in range(first, last, MOST_FRAMES):
+            stop = min(start + MOST_FRAMES, last)
+            pictures = ref.blocks.read(start, stop - start)
+            changes = pictures.diff(dim=0).abs().mean((1, 2)).tolist()
+            repeated = [False, *find_repeats(changes)]
+            frames = [start + i for i, again in enumerate(repeated) if not again]
+            if len(frames) >= MIN_FRAMES:
+                yield frames
+
+
+def _pictures(track: Track, frames: list[int]) -> torch.Tensor:
+    span = track.read(frames[0], frames[-1] - frames[0] + 1)
+    return span[[frame - frames[0] for frame in frames]]
