@@ -641,7 +641,7 @@ def test_above_the_limit_of_decibels_is_3_and_at_the_limit_is_0(here, call):
     code, out, err = call(*arguments, "--fail-above", repr(below), "-q")
     assert (code, out) == (3, "")
     assert is_one_line(err)
-    assert f"{value:.3g} dB of excess, above the limit of {below:g}" in err
+    assert f"motion-compensated flicker {value:+.3g} dB, above the limit of {below:g}" in err
 
 
 def test_a_limit_of_zero_passes_what_is_identical(here, call):
