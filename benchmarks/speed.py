@@ -1,6 +1,6 @@
 """Times `analyze` and `compare` against decoding the same files, and takes their peak memory.
 
-Run it with ``python benchmarks/speed.py`` (about two minutes); it makes its own clips. Times are
+Run it with ``python benchmarks/speed.py`` (about five minutes); it makes its own clips. Times are
 medians of interleaved runs in one process, as ratios to PyAV decoding with the same threads;
 memory is the peak of a fresh process above what ``import torch, av`` takes there.
 """
@@ -14,7 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -40,6 +42,11 @@ try:
 except OSError:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+VARIANTS: dict[str, dict[str, Any]] = {
+    "without motion": {"motion": False},
+    "without texture": {"texture": False},
+    "all": {},
+}
 TASKS = {
     "analyze": "import flickerscope; flickerscope.analyze({0!r}, device='cpu')",
     "compare": "import flickerscope; flickerscope.compare({0!r}, {1!r}, device='cpu')",
@@ -107,24 +114,32 @@ def peak_megabytes(code: str) -> float:
 
 def report(name: str, pair: tuple[Path, Path], runs: int) -> None:
     pred, ref = pair
-    seconds = interleaved(
-        {
-            "decode 1": lambda: decode(pred),
-            "analyze": lambda: flickerscope.analyze(pred, device="cpu"),
-            "decode 2": lambda: decode(pred, ref),
-            "compare": lambda: flickerscope.compare(pred, ref, device="cpu"),
-        },
-        runs,
-    )
+    tasks: dict[str, Callable[[], object]] = {
+        "decode 1": lambda: decode(pred),
+        "decode 2": lambda: decode(pred, ref),
+    }
+    for what, options in VARIANTS.items():
+        tasks[f"analyze {what}"] = partial(flickerscope.analyze, pred, device="cpu", **options)
+        tasks[f"compare {what}"] = partial(flickerscope.compare, *pair, device="cpu", **options)
+    seconds = interleaved(tasks, runs)
     frames = decode(pred)
     base = peak_megabytes("")
-    for task, by in (("analyze", "decode 1"), ("compare", "decode 2")):
-        peak = peak_megabytes(TASKS[task].format(str(pred), str(ref))) - base
-        files = 1 if task == "analyze" else 2
+    for task in tasks:
+        command, _, what = task.partition(" ")
+        if command == "decode":
+            continue
+        files = 1 if command == "analyze" else 2
+        decoding = seconds[f"decode {files}"]
         print(
-            f"{name:>6} {task:>8} {seconds[task]:8.3f} s  {seconds[task] / seconds[by]:5.2f} x "
-            f"decode ({1e3 * seconds[by] / frames / files:.2f} ms/frame)  +{peak:.0f} MB"
+            f"{name:>6} {command:>8} {what:<15} {seconds[task]:8.3f} s  "
+            f"{seconds[task] / decoding:5.2f} x decode ({1e3 * decoding / frames / files:.2f} "
+            f"ms/frame){_peak(command, pair, base) if what == 'all' else ''}"
         )
+
+
+def _peak(command: str, pair: tuple[Path, Path], base: float) -> str:
+    peak = peak_megabytes(TASKS[command].format(*map(str, pair)))
+    return f"  +{peak - base:.0f} MB"
 
 
 def main() -> None:

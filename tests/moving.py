@@ -126,6 +126,11 @@ def alternation(amplitude: float = 1.0, frames: int = FRAMES) -> Floats:
     return amplitude * (-1.0) ** np.arange(frames)[:, None, None]
 
 
+def on_and_off(amplitude: float = 1.0, frames: int = FRAMES) -> Floats:
+    """Two frames of plus and two of minus the amplitude in turn, (time, 1, 1)."""
+    return amplitude * np.where(np.arange(frames) // 2 % 2, -1.0, 1.0)[:, None, None]
+
+
 def white(sd: float, seed: int, frames: int = FRAMES) -> Floats:
     """White noise that the whole picture shares, (time, 1, 1)."""
     return sd * np.random.default_rng(seed).standard_normal((frames, 1, 1))

@@ -174,13 +174,15 @@ def small(path, frames):
     return small_pictures(torch.as_tensor(decode_luma(path, frames)).float())
 
 
-def test_boiling_over_a_real_clip_reads_closer_to_the_truth_than_along_its_own_motion(media):
+def test_boiling_over_a_real_clip_reads_its_variance_and_does_not_lose_the_motion(media):
+    """Along its own motion few tiles are left, whatever they read."""
     ref = small(media("real/exo/bear_vp9.webm"), 24)
     pred = boiling(ref, 60)
-    reading, own = read(pred, ref), read(pred, pred)
+    reading, clean = read(pred, ref), read(ref, ref)
+    # The motion between pixels smooths the neighbours: the reading lies below the truth.
     assert reading.flicker == pytest.approx(60**2 * BLURRED, rel=0.15)
-    assert own.flicker < 0.85 * reading.flicker
-    assert reading.own_coverage < 0.3 < reading.coverage
+    assert reading.coverage == pytest.approx(clean.coverage, abs=1e-6)
+    assert reading.own_coverage < 0.3 < clean.own_coverage
     assert reading.valid
 
 

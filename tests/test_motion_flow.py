@@ -25,6 +25,7 @@ from flickerscope.motion.filters import (
     running_sum,
     window_mean,
 )
+from flickerscope.motion.flow import whole_shift
 from flickerscope.motion.pictures import picture_scale, picture_shape, shrink
 
 RNG = np.random.default_rng(0)
@@ -302,12 +303,30 @@ def test_more_steps_come_closer():
 
 
 def test_more_levels_reach_further():
-    anchor, neighbour = moved((6, 0))
+    # Two halves that part: the shift of the whole picture is that of one of them at most.
+    shifts = (4, 0), (-4, 0)
+    pairs = [moved(shift, seed=seed) for seed, shift in enumerate(shifts)]
+    anchor, neighbour = (
+        torch.cat([upper[:36], lower[36:]]) for upper, lower in zip(*pairs, strict=True)
+    )
     near, far = (
-        error_of(motion(anchor, neighbour, LucasKanade(levels=levels)), (6, 0)).median()
+        max(
+            float(error_of(half, shift).median())
+            for half, shift in zip(
+                motion(anchor, neighbour, LucasKanade(levels=levels)).split(36, 1),
+                shifts,
+                strict=True,
+            )
+        )
         for levels in (1, 3)
     )
     assert far < 0.1 < 2 < near
+
+
+@pytest.mark.parametrize("shift", [(9, 5), (-12, 7), (20, -8)])
+def test_a_shift_of_the_whole_picture_is_found_beyond_the_reach_of_the_pyramid(shift):
+    anchor, neighbour = moved(shift)
+    assert error_of(motion(anchor, neighbour), shift).median() < 0.1
 
 
 def test_a_wider_window_bears_more_noise():
@@ -328,9 +347,9 @@ def test_the_neighbour_shows_at_the_end_of_the_motion_what_the_anchor_shows_at_i
     assert left.square().mean() < interior(neighbour - anchor, 8).square().mean() / 100
 
 
-def test_identical_pictures_have_no_motion_at_all():
+def test_identical_pictures_have_no_motion_but_for_rounding():
     anchor, _ = moved((0, 0))
-    assert torch.count_nonzero(motion(anchor, anchor)) == 0
+    assert motion(anchor, anchor).abs().max() < 1e-4
 
 
 def test_flat_pictures_have_no_motion_at_all():
@@ -413,6 +432,60 @@ def test_a_picture_on_its_side_moves_on_its_side():
     anchor, neighbour = moved((1, -2))
     flow = motion(anchor.T, neighbour.T)
     assert interior(flow, 8).flatten(1).median(1).values.tolist() == pytest.approx([-2, 1], abs=0.1)
+
+
+# Shift of the whole picture
+
+
+def shift_of(anchor, neighbour):
+    """(H, W) each to columns and rows."""
+    return whole_shift(anchor[None], neighbour[None, None])[0, 0].tolist()
+
+
+SHIFTS = [(0, 0), (3, -2), (-12, 7), (20, -8), (26, 18), (-26, -18)]
+"""Columns and rows; the last ones are a quarter of 104 and of 72."""
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_the_shift_of_a_picture_that_comes_round_is_found(shift):
+    anchor, _ = moved((0, 0))
+    columns, rows = shift
+    assert shift_of(anchor, anchor.roll((rows, columns), (0, 1))) == list(shift)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_the_shift_of_a_picture_that_shows_new_parts_is_found(shift):
+    assert shift_of(*moved(shift)) == list(shift)
+
+
+@pytest.mark.parametrize("shift", [(27, 0), (0, 19), (-30, 2)])
+def test_a_shift_of_over_a_quarter_of_the_picture_is_none(shift):
+    assert shift_of(*moved(shift)) == [0, 0]
+
+
+@pytest.mark.parametrize(("gain", "change"), [(1, -30), (1, 200), (0.5, 40), (3, 0)])
+def test_the_shift_is_blind_to_brightness_and_to_contrast(gain, change):
+    anchor, neighbour = moved((9, -5))
+    assert shift_of(anchor, gain * neighbour + change) == [9, -5]
+
+
+@pytest.mark.parametrize("value", [0.0, 33.3, 100.0, 100.1, 255.0])
+def test_flat_pictures_are_not_shifted(value):
+    flat = torch.full((72, 104), value)
+    picture, _ = moved((0, 0))
+    for anchor, neighbour in [(flat, flat + 20), (flat, picture), (picture, flat)]:
+        assert shift_of(anchor, neighbour) == [0, 0]
+
+
+def test_shifts_of_several_neighbours_are_those_of_each():
+    pairs = [moved(shift, seed=seed) for seed, shift in enumerate([(9, 0), (-2, 11)])]
+    anchors, ahead = (torch.stack(x) for x in zip(*pairs, strict=True))
+    found = whole_shift(anchors, torch.stack([ahead, anchors]))
+    assert found.tolist() == [[[9, 0], [-2, 11]], [[0, 0], [0, 0]]]
+    assert found.dtype == anchors.dtype
+
+
+# Both motions together
 
 
 def test_only_the_acceleration_is_smoothed():

@@ -55,6 +55,18 @@ def test_a_video_reads_what_its_frames_in_memory_read(frames):
     np.testing.assert_allclose(ours.map, theirs.map, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("frames", [16, 19, 20, 21, 36, 37, 52, 60])
+def test_slow_flicker_reads_across_the_chunks_what_it_reads_in_memory(frames):
+    """Two frames on, two off: frames are held against those two away, beyond a chunk's ends."""
+    level = np.resize([3, 3, -3, -3], frames)[:, None, None]
+    video = (pan(frames, 40, 56, sigma=1) + level).clip(0, 255).astype(np.uint8)
+    ours, theirs = reading(video), flicker(torch.from_numpy(video).float())
+    assert ours.slow == pytest.approx(theirs.slow, rel=1e-4)
+    assert ours.slow > 10
+    assert ours.coarse is not None and ours.coarse.frames >= (frames - 2) // 4
+    assert theirs.coarse is None
+
+
 def test_texture_and_colour_are_measured_where_they_are_asked_for():
     video = pan(24, 150, 160)
     theirs = flicker(torch.from_numpy(video).float(), texture=True)

@@ -17,7 +17,7 @@ def window_mean(x: torch.Tensor, radius: int) -> torch.Tensor:
     taps = 2 * radius + 1
     x = running_sum(functional.pad(x, (radius, radius, 0, 0), mode="replicate"), taps, -1)
     x = running_sum(functional.pad(x, (0, 0, radius, radius), mode="replicate"), taps, -2)
-    return x.mul_(1 / taps**2)
+    return x * (1 / taps**2) if radius == 0 else x.mul_(1 / taps**2)
 
 
 def running_sum(x: torch.Tensor, taps: int, dim: int) -> torch.Tensor:
@@ -27,19 +27,21 @@ def running_sum(x: torch.Tensor, taps: int, dim: int) -> torch.Tensor:
     differences of cumulative sums suffer.
     """
     length = x.shape[dim] - taps + 1
-    # powers[i] holds sums of 2^i neighbours; taps is put together from those in its binary form.
-    total: torch.Tensor | None = None
-    power, size, done = x, 1, 0
-    while size <= taps:
+    # Sums of 1, 2, 4, ... neighbours; taps is put together from those in its binary form.
+    parts, power, size, done = [], x, 1, 0
+    while True:
         if taps & size:
-            part = power.narrow(dim, done, length)
-            total = part.clone() if total is None else total.add_(part)
+            parts.append(power.narrow(dim, done, length))
             done += size
-        if 2 * size <= taps:
-            kept = power.shape[dim] - size
-            power = power.narrow(dim, 0, kept) + power.narrow(dim, size, kept)
+        if 2 * size > taps:
+            break
+        kept = power.shape[dim] - size
+        power = power.narrow(dim, 0, kept) + power.narrow(dim, size, kept)
         size *= 2
-    return x if total is None else total
+    total = parts[0] + parts[1] if len(parts) > 1 else parts[0]
+    for part in parts[2:]:
+        total += part
+    return total
 
 
 def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -89,10 +89,7 @@ class LucasKanade:
         window = _Window(anchor, self.radius, self.damping)
         moved = shift[:, :, None, None].expand(-1, -1, *anchor.shape[-2:])
         still = torch.zeros_like(moved)
-        better = (
-            window.covariances(warp(neighbour, moved))[0]
-            < window.covariances(warp(neighbour, still))[0]
-        )
+        better = window.variance(warp(neighbour, moved)) < window.variance(neighbour)
         return torch.where(better, moved, still)
 
     def _refine(
@@ -105,11 +102,14 @@ class LucasKanade:
         for step in range(1, self.steps + 1):
             move = window.step(x, y).clamp_(-self.longest_step, self.longest_step)
             flow = flow - move
-            cost, x, y = window.covariances(warp(neighbour, flow))
+            warped = warp(neighbour, flow)
+            if step == self.steps:
+                best = torch.where(window.variance(warped) < best_cost, flow, best)
+                break
+            cost, x, y = window.covariances(warped)
             better = cost < best_cost
             best = torch.where(better, flow, best)
-            if step < self.steps:
-                best_cost = torch.where(better, cost, best_cost)
+            best_cost = torch.where(better, cost, best_cost)
         return median_of_neighbours(best)
 
 
@@ -154,6 +154,12 @@ class _Window:
         self.inverse_xx, self.inverse_yy = yy / determinant, xx / determinant
         self.inverse_xy = -xy / determinant
         self.anchor, self.gx, self.gy, self.radius = anchor, gx, gy, radius
+
+    def variance(self, warped: torch.Tensor) -> torch.Tensor:
+        """Of the difference to the warped neighbours alone, (K N, 1, H, W) alike."""
+        d = warped.view(-1, *self.anchor.shape) - self.anchor
+        mean, square = window_mean(torch.stack([d, d * d]).flatten(0, 2), self.radius).chunk(2)
+        return square.addcmul_(mean, mean, value=-1)
 
     def covariances(self, warped: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Variance of the difference to the warped neighbours, its covariances with the gradient.
