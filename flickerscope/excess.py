@@ -126,6 +126,8 @@ class MotionSummary:
     """Videos that could be measured."""
     flicker: float
     """Code^2."""
+    usual: float
+    """Median over time, code^2."""
     coverage: float
     """0..1."""
     area: float
@@ -162,6 +164,8 @@ class MotionExcess:
     ref: MotionSummary
     excess_db: float
     """``10 log10((max(C_pred, 0) + 0.1)/(max(C_ref, 0) + 0.1))``, the headline."""
+    usual_db: float
+    """The same of the medians over time."""
     slow_db: float | None
     """The same near a quarter cycle/frame."""
     moving_db: float | None
@@ -323,6 +327,7 @@ def motion_excess(pred: MotionSummary, ref: MotionSummary) -> MotionExcess:
         pred=pred,
         ref=ref,
         excess_db=excess_db(max(pred.flicker, 0.0), max(ref.flicker, 0.0), FLICKER_EPSILON),
+        usual_db=excess_db(max(pred.usual, 0.0), max(ref.usual, 0.0), FLICKER_EPSILON),
         slow_db=decibels("slow"),
         moving_db=decibels("moving"),
         texture_db=decibels("texture", TEXTURE_EPSILON),

@@ -256,14 +256,16 @@ def _along_motion(evidence: Evidence) -> Ruling | None:
     if motion is None:
         return None
     text, value = _flicker(motion), motion.excess_db
-    if value >= settings.min_excess and motion.pred.flicker >= settings.min_flicker:
+    # What flickers for a part of the time only, such as in a bad first frame, is warned of.
+    lasts = min(abs(value), abs(motion.usual_db)) >= settings.min_excess
+    if value > 0 and lasts and motion.pred.flicker >= settings.min_flicker:
         return Ruling("flickers more", text, "motion", value)
     slow = motion.slow_db
     if slow is not None and slow >= settings.min_excess and _at_least(motion.pred.slow, settings):
         return Ruling("flickers more", f"{_slow(motion)}; {text}", "motion", slow)
     if motion.area_change >= settings.min_area:
         return Ruling("flickers more", f"{_area(motion)}; {text}", "area", None)
-    if value <= -settings.min_excess and motion.ref.flicker >= settings.min_flicker:
+    if value < 0 and lasts and motion.ref.flicker >= settings.min_flicker:
         return Ruling("flickers less", text, "motion", value)
     if slow is not None and slow <= -settings.min_excess and _at_least(motion.ref.slow, settings):
         return Ruling("flickers less", f"{_slow(motion)}; {text}", "motion", slow)

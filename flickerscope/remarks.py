@@ -90,6 +90,11 @@ def motion_warnings(motion: MotionExcess | None, ruling: Ruling, settings: Setti
         )
     if ruling.verdict == "flickers more":
         return warnings
+    if motion.excess_db >= limit > motion.usual_db and pred.flicker >= settings.min_flicker:
+        warnings.append(
+            f"motion-compensated flicker {signed(motion.excess_db)} dB for a part of the time only "
+            f"(by the median over time {signed(motion.usual_db)} dB)"
+        )
     found = (
         ("moving", "where the picture moves against the rest", motion.moving_db),
         ("cb", "in Cb", motion.cb_db),

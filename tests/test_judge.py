@@ -156,11 +156,13 @@ def row(excess_db, band="HF", low=0.25):
 
 
 def side(flicker=0.0, coverage=0.8, area=0.0, speed=1.0, share=0.9, **other):
+    usual = other.pop("usual", flicker)
     none = dict.fromkeys(("slow", "moving", "texture", "cb", "cr"))
     readings = none | {"pop": 0.0, "redrawn": False} | other
     return MotionSummary(
         measured=1,
         flicker=flicker,
+        usual=usual,
         coverage=coverage,
         area=area,
         speed=speed,
@@ -210,6 +212,9 @@ LESS_ENERGY = "less energy, consistent with less motion or blur"
         (side(0.11), side(0.0), 0.0, "flickers more", "motion"),
         (side(0.09), side(0.0), 0.0, "no difference found", "motion"),
         (side(0.0), side(0.11), 0.0, "flickers less", "motion"),
+        # For a part of the time only.
+        (side(0.2, usual=0.0), side(0.0), 0.0, NONE, "motion"),
+        (side(0.0), side(0.2, usual=0.0), 0.0, NONE, "motion"),
         (side(area=0.21), side(), 0.0, "flickers more", "area"),
         (side(area=0.19), side(), 0.0, "no difference found", "motion"),
         (side(), side(area=0.21), 0.0, "flickers less", "area"),
@@ -368,6 +373,8 @@ def test_flicker_that_the_verdict_leaves_out_is_warned_of():
     assert "+20.0 dB where the picture moves" in text
     (text,) = warned(side(cb=9.9, cr=0.0), side(cb=0.0, cr=0.0))
     assert "+20.0 dB in Cb" in text
+    (text,) = warned(side(9.9, usual=0.0), side(0.0))
+    assert "+20.0 dB for a part of the time only (by the median over time +0.0 dB)" in text
     (text,) = warned(side(texture=0.3), side(texture=0.02))
     assert "the fine detail is renewed +10.1 dB more" in text
     assert "30 %, 2 % in the reference" in text

@@ -85,7 +85,7 @@ def test_the_number_of_threads_changes_nothing():
 
 
 def test_a_long_shot_is_scored_in_blocks_with_the_same_result(monkeypatch):
-    video = pan(300, 40, 56, step=1)
+    video = pan(180, 40, 56, step=1)
     whole = reading(video)
     monkeypatch.setattr(stream, "BLOCK", 16)
     blocks = reading(video)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from torch.nn import functional
@@ -11,6 +11,9 @@ from torch.nn import functional
 from flickerscope.motion.filters import halve, median_of_neighbours, warp, window_mean
 
 __all__ = ["LucasKanade", "MotionField", "whole_shift"]
+
+LEAST_POWER: Final = 1e-3
+"""Of a pixel, below which a frequency is nothing but rounding, code^2."""
 
 
 class MotionField(Protocol):
@@ -129,12 +132,13 @@ def whole_shift(anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor
         return transform
 
     cross = spectrum(neighbours) * spectrum(anchors).conj()
-    peak = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-6), s=(height, width))
+    size = cross.abs().clamp(min=LEAST_POWER * height * width)
+    peak = torch.fft.irfft2(cross / size, s=(height, width))
     place = peak.flatten(-2).argmax(-1)
     shift = torch.stack([place % width, place // width], -1)
-    size = torch.tensor([width, height], device=shift.device)
-    shift = torch.where(shift > size // 2, shift - size, shift)
-    near = (shift.abs() <= size // 4).all(-1, keepdim=True)
+    sides = torch.tensor([width, height], device=shift.device)
+    shift = torch.where(shift > sides // 2, shift - sides, shift)
+    near = (shift.abs() <= sides // 4).all(-1, keepdim=True)
     return torch.where(near, shift, 0).to(anchors)
 
 

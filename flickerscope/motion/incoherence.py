@@ -16,7 +16,6 @@ __all__ = [
     "CoarseChange",
     "IncoherenceReading",
     "coarse_change",
-    "is_incoherent",
     "read_incoherence",
 ]
 
@@ -32,10 +31,6 @@ NOISE: Final = 0.1
 MIN_INSIDE: Final = 0.1
 """Share of the picture that both neighbours must show for a frame to count."""
 
-LOST: Final = 0.3
-"""Coverage below which the motion is lost."""
-LOST_SHARE: Final = 0.5
-"""The same as a share of the reference's coverage."""
 MIN_LEFT: Final = 0.4
 MIN_UNDONE: Final = 0.35
 MAX_SPEED: Final = 7.0
@@ -162,18 +157,3 @@ def read_incoherence(runs: Sequence[CoarseChange]) -> IncoherenceReading | None:
         speed=float(change.speed[seen].median()),
         frames=int(seen.sum()),
     )
-
-
-def is_incoherent(coverage: float, ref_coverage: float, reading: IncoherenceReading | None) -> bool:
-    """Whether a prediction has lost the motion that can be followed in its reference.
-
-    Its coverage is below 0.3 and below half of the reference's, of which at least 0.3 can be
-    followed, and that is no matter of speed: its picture is `redrawn`.
-
-    Args:
-        coverage: of the prediction, 0..1.
-        ref_coverage: of the reference.
-        reading: of the prediction.
-    """
-    lost = coverage < LOST <= ref_coverage and coverage < LOST_SHARE * ref_coverage
-    return lost and reading is not None and reading.redrawn

@@ -97,6 +97,8 @@ class MotionReading:
     flicker: float
     """Mean over time of the picture's weighted median of C, code^2: white flicker of variance
     sigma^2 reads sigma^2."""
+    usual: float
+    """Median over time instead of the mean, code^2: less for what flickers now and then."""
     coverage: float
     """Share of the picture and the time in which the motion can be followed, 0..1."""
     area: float
@@ -242,12 +244,15 @@ def read_motion(
     measured = float(joined["measured"].sum())
     return MotionReading(
         flicker=flicker,
+        usual=_middle(joined["level"]) or 0.0,
         coverage=float(joined["followed"].sum() / joined["tiles"].sum()),
         area=float(joined["flickering"].sum()) / measured,
         slow=_mean(joined["slow"]) if "slow" in joined else None,
         moving=_middle(joined["moving"]),
         texture=(
-            float(joined["renewed"].sum() / joined["detail"].sum()) if "renewed" in joined else None
+            max(0.0, float(joined["renewed"].sum() / joined["detail"].sum()))
+            if "renewed" in joined
+            else None
         ),
         cb=_mean(joined["cb"]) if "cb" in joined else None,
         cr=_mean(joined["cr"]) if "cr" in joined else None,

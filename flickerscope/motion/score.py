@@ -31,17 +31,13 @@ MIN_SHARE: Final = 0.3
 """The same over the running mean."""
 BLACK, CLIPPED = 6.0, 249.0
 """Code values beyond which a tile says nothing: letterbox, clipped light."""
-FLOOR: Final = 0.3
-"""Added to the error of the luminance before it becomes a weight, code^2."""
-CHROMA_FLOOR: Final = 0.1
-TEXTURE_FLOOR: Final = 1.0
 
 
 SLOW_PART: Final = 0.75
 """Of L, taken off the flicker near a quarter cycle/frame."""
 EVENT: Final = 16.0
 """Squared change of the whole picture above which it may be a step or a flash, code^2."""
-EVENT_RATIO: Final = 9.0
+EVENT_RATIO: Final = 16.0
 """The same over the third largest one around it."""
 EVENT_REACH: Final = 8
 """Frames on each side."""
@@ -118,7 +114,8 @@ def tile_flicker(
 
     With ``S = (d+ + d-)^2``, the trend taken off, and ``D = (d+ - d-)^2``: **C = (D - S) / 4**,
     which is ``-d+ d-``, and **L = S / 2**. White flicker of variance sigma^2 reads
-    ``C = sigma^2``, an alternation of +-a reads ``4 a^2``; a ramp, a fade and an occlusion read 0.
+    ``C = sigma^2``, an alternation of +-a reads ``4 a^2``; a ramp,
+    a fade and an occlusion read 0, a random walk a tenth of the variance of its steps.
 
     The trend tau is the running mean of ``(d+ + d-) / 2`` over ``window`` frames, and
     ``S = max(0, (d+ + d-)^2 - 4 tau (d+ + d-) + 4 tau^2)``.
@@ -213,7 +210,7 @@ def _slow_flicker(moments: TileMoments, usual: torch.Tensor, window: int) -> Slo
 def single_events(luma: BandMoments, seen: torch.Tensor) -> torch.Tensor:
     """Frames beside a step or in a flash of the whole picture that stands alone, (..., frames).
 
-    A change of the median tile by 4 code values or more, 3 times the third largest change within
+    A change of the median tile by 4 code values or more, 4 times the third largest change within
     8 frames: a step is one such change, a flash two. Left in, it would reach all of the picture
     over the length of the running means, and outweigh the quiet rest.
     """

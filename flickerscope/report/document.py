@@ -242,7 +242,16 @@ def _energy(unit: str, value: float) -> dict[str, Any]:
 
 def _motion_excess(result: Comparison) -> dict[str, Any]:
     """The readings of both sides, as far as they were measured, and how they differ."""
-    names = "excess_db", "slow_db", "moving_db", "texture_db", "cb_db", "cr_db", "area_change"
+    names = (
+        "excess_db",
+        "usual_db",
+        "slow_db",
+        "moving_db",
+        "texture_db",
+        "cb_db",
+        "cr_db",
+        "area_change",
+    )
     return {
         "pred": _motion_summary(summarize_motion(result.pred.clips)),
         "ref": _motion_summary(summarize_motion(result.ref.clips)),
