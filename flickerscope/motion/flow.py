@@ -13,7 +13,7 @@ from flickerscope.motion.filters import halve, median_of_neighbours, warp, windo
 __all__ = ["LucasKanade", "MotionField", "whole_shift"]
 
 LEAST_POWER: Final = 1e-3
-"""Of a pixel, below which a frequency is nothing but rounding, code^2."""
+"""Variance of a picture below which it is nothing but rounding, code^2."""
 
 
 class MotionField(Protocol):
@@ -132,14 +132,14 @@ def whole_shift(anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor
         return transform
 
     cross = spectrum(neighbours) * spectrum(anchors).conj()
-    size = cross.abs().clamp(min=LEAST_POWER * height * width)
-    peak = torch.fft.irfft2(cross / size, s=(height, width))
+    peak = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-6), s=(height, width))
     place = peak.flatten(-2).argmax(-1)
     shift = torch.stack([place % width, place // width], -1)
     sides = torch.tensor([width, height], device=shift.device)
     shift = torch.where(shift > sides // 2, shift - sides, shift)
     near = (shift.abs() <= sides // 4).all(-1, keepdim=True)
-    return torch.where(near, shift, 0).to(anchors)
+    seen = (anchors.var((-2, -1)) > LEAST_POWER) & (neighbours.var((-2, -1)) > LEAST_POWER)
+    return torch.where(near & seen[..., None], shift, 0).to(anchors)
 
 
 class _Window:
