@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
 import torch
 
 from flickerscope.kernel import Job, Workers
@@ -16,6 +17,7 @@ from flickerscope.motion import (
     TileMoments,
     carried_moments,
     carried_tiles,
+    pool_carried,
     read_carried,
 )
 from flickerscope.motion.field import motion_field
@@ -47,7 +49,7 @@ def carry(
     if pred.pictures is None or ref.pictures is None or pred.pictures.shape != ref.pictures.shape:
         return None
     field = motion_field(settings.flow, workers.resources.device)
-    tiles = []
+    readings: list[CarriedReading] = []
     for frames in _runs(pred, ref, lag):
         moments: list[TileMoments] = []
         jobs: deque[Job[TileMoments]] = deque()
@@ -68,8 +70,10 @@ def carry(
                 jobs.popleft().finish()
         while jobs:
             jobs.popleft().finish()
-        tiles.append(_tiles(moments))
-    return read_carried(tiles)
+        reading = read_carried([_tiles(moments)])
+        if reading is not None:
+            readings.append(reading)
+    return pool_carried(readings)
 
 
 def _tiles(moments: list[TileMoments]) -> TileFlicker:
@@ -79,16 +83,20 @@ def _tiles(moments: list[TileMoments]) -> TileFlicker:
 
 
 def _runs(pred: Tracks, ref: Tracks, lag: int) -> Iterator[list[int]]:
-    """Frames of the reference without a cut in either video, those that repeat left out."""
+    """Frames of the reference without a cut, those left out that repeat; in either video."""
     for first, last in joint_runs(pred, ref, lag):
         for start in range(first, last, MOST_FRAMES):
             stop = min(start + MOST_FRAMES, last)
-            pictures = ref.blocks.read(start, stop - start)
-            changes = pictures.diff(dim=0).abs().mean((1, 2)).tolist()
-            repeated = [False, *find_repeats(changes)]
-            frames = [start + i for i, again in enumerate(repeated) if not again]
+            repeated = _repeats(ref, start, stop) | _repeats(pred, start + lag, stop + lag)
+            frames = [frame for frame in range(start, stop) if frame - start not in repeated]
             if len(frames) >= MIN_FRAMES:
                 yield frames
+
+
+def _repeats(side: Tracks, start: int, stop: int) -> set[int]:
+    """Which frames of a run repeat the one before, counted from its start."""
+    changes = side.blocks.read(start, stop - start).diff(dim=0).abs().mean((1, 2)).tolist()
+    return {1 + int(i) for i in np.flatnonzero(find_repeats(changes))}
 
 
 def _pictures(track: Track, frames: list[int]) -> torch.Tensor:

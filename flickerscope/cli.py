@@ -91,7 +91,7 @@ Flow = Annotated[
     str | None, typer.Option(help="What finds the motion: lk, or raft with torchvision's weights.")
 ]
 Gate = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="What --fail-above is about: verdict (the number that it rests on), motion or energy."
     ),
@@ -176,7 +176,7 @@ def compare_command(
     )  # fmt: skip
     outputs = Outputs(folder=out, json=json_file, png=png, csv=csv)
     outputs.check([pred, ref])
-    _check_limit(fail_above, gate)
+    limited = _check_limit(fail_above, gate, allow_unmeasured, motion)
     with _progress(quiet or no_progress) as progress:
         result = _compare(
             pred, ref, _load_settings(settings), options,
@@ -192,7 +192,7 @@ def compare_command(
 
         breach = find_breach(
             result.ruling, result.energy_db, result.motion,
-            limit=fail_above, gate=gate, allow_unmeasured=allow_unmeasured,
+            limit=fail_above, gate=limited, allow_unmeasured=allow_unmeasured,
         )  # fmt: skip
         _gate([breach])
 
@@ -230,7 +230,7 @@ def analyze_command(
         float | None,
         typer.Option(metavar="RMS", help="Exit with 3 where the rms code value is above this."),
     ] = None,
-    gate: Gate = "verdict",
+    gate: Gate = None,
     allow_unmeasured: AllowUnmeasured = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -245,7 +245,7 @@ def analyze_command(
     if len(videos) > 1 and (png is not None or save is not None):
         raise SettingsError("--png and --save take one video; with several use --out")
     outputs.check(videos)
-    _check_limit(fail_above, gate)
+    limited = _check_limit(fail_above, gate, allow_unmeasured, motion)
     from flickerscope.comparison import analyze
     from flickerscope.probe import check_file
     from flickerscope.resources import pick_device
@@ -276,7 +276,7 @@ def analyze_command(
         _gate(
             find_breach_alone(
                 result.clips[0], headline_power(result) ** 0.5,
-                limit=fail_above, settings=result.settings, gate=gate,
+                limit=fail_above, settings=result.settings, gate=limited,
                 allow_unmeasured=allow_unmeasured,
             )
             for result in results
@@ -396,11 +396,19 @@ def _saved_or_path(path: str) -> str | Measurement:
     return Measurement.load(path)
 
 
-def _check_limit(limit: float | None, gate: str) -> None:
+def _check_limit(
+    limit: float | None, gate: str | None, allow_unmeasured: bool, motion: bool | None
+) -> str:
+    """What the limit is on."""
     if limit is not None and not math.isfinite(limit):
         raise SettingsError(f"--fail-above: a number, got {limit}")
-    if gate not in GATES:
+    if gate is not None and gate not in GATES:
         raise SettingsError(f"--gate: one of {', '.join(GATES)}, got {gate!r}")
+    if limit is None and (gate is not None or allow_unmeasured):
+        raise SettingsError("--gate and --allow-unmeasured need a limit: --fail-above")
+    if gate == "motion" and motion is False:
+        raise SettingsError("--gate motion needs the motion that --no-motion switches off")
+    return gate or GATES[0]
 
 
 def _gate(breaches: Iterable[str | None]) -> None:

@@ -266,6 +266,7 @@ def _comparison(match: Match) -> Comparison:
             *remarks.motion_warnings(motion, ruling, settings),
             *remarks.comparison_warnings(headline, floor_db, change, segment, settings),
             *remarks.colour_warnings(table, headline),
+            *remarks.unmeasured_warnings(pred, ref),
             *remarks.codec_warnings(pred, ref),
             *remarks.transfer_warnings(pred, ref),
             *remarks.by_role(pred, ref, "warnings"),

@@ -34,7 +34,9 @@ def find_breach(
         return _over(energy_db, limit, "high-frequency energy")
     if ruling.verdict == "incoherent":
         return f"incoherent: {ruling.basis}"
-    if ruling.verdict == "not measurable" or (gate == "motion" and motion is None):
+    if gate == "motion" and motion is None:
+        return None if allow_unmeasured else "not measurable: no motion-compensated flicker"
+    if ruling.verdict == "not measurable":
         return None if allow_unmeasured else f"not measurable: {ruling.basis}"
     if gate == "motion" and motion is not None:
         return _over(motion.excess_db, limit, "motion-compensated flicker")

@@ -47,6 +47,8 @@ class Ruling:
 
 
 THRESHOLD_DB: Final = 3.0
+MOST_MOVING: Final = 0.03
+"""Share of the picture that may move in a still video: more, and its energy may be motion."""
 SWITCHED_OFF: Final = "switched off"
 SLOW: Final = 0.125  # cycles/frame: below it lie drift and slow motion
 
@@ -151,7 +153,7 @@ def judge(evidence: Evidence) -> Ruling:
         "no difference found",
         f"{_flicker(evidence.motion)}; high-frequency energy {size}",
         "motion",
-        evidence.motion.excess_db,
+        _lasting(evidence.motion),
     )
 
 
@@ -168,6 +170,8 @@ def _still(evidence: Evidence) -> Ruling | None:
         return None
     more = max(same_scale, key=lambda row: row.excess_db)
     less = min(same_scale, key=lambda row: row.excess_db)
+    if more.excess_db >= limit and less.excess_db <= -limit:
+        return None  # each flickers in another band: the motion-compensated numbers decide
     still = "where neither video moves"
     if _stand_still(evidence, evidence.ref_pace, evidence.pred_pace) and more.excess_db >= limit:
         band = headline if headline in same_scale and headline.excess_db >= limit else more
@@ -186,7 +190,8 @@ def _stand_still(evidence: Evidence, calm: Pace, other: Pace) -> bool:
     motion, limit = evidence.motion, evidence.settings.still_speed
     if motion is None:
         return calm.still and other.fast
-    return motion.pred.speed < limit and motion.ref.speed < limit
+    sides = motion.pred, motion.ref
+    return all(side.speed < limit and side.moving_share < MOST_MOVING for side in sides)
 
 
 def _same(evidence: Evidence) -> Ruling | None:
@@ -233,7 +238,7 @@ def _lost(evidence: Evidence) -> Ruling | None:
             return more
     if pred.redrawn:
         return Ruling("incoherent", text, "coverage", None)
-    return Ruling("not measurable", f"{text}, which moves too fast", "coverage", None)
+    return Ruling("not measurable", f"{text}: too fast, or drawn anew", "coverage", None)
 
 
 def _carried_more(carried: CarriedReading, settings: Settings) -> Ruling | None:
@@ -261,13 +266,16 @@ def _along_motion(evidence: Evidence) -> Ruling | None:
     if value > 0 and lasts and motion.pred.flicker >= settings.min_flicker:
         return Ruling("flickers more", text, "motion", value)
     slow = motion.slow_db
-    if slow is not None and slow >= settings.min_excess and _at_least(motion.pred.slow, settings):
+    # Where the two disagree, the faster flicker decides.
+    if slow is None or (slow * value < 0 and abs(value) >= settings.min_excess):
+        slow = 0.0
+    if slow >= settings.min_excess and _at_least(motion.pred.slow, settings):
         return Ruling("flickers more", f"{_slow(motion)}; {text}", "motion", slow)
     if motion.area_change >= settings.min_area:
         return Ruling("flickers more", f"{_area(motion)}; {text}", "area", None)
     if value < 0 and lasts and motion.ref.flicker >= settings.min_flicker:
         return Ruling("flickers less", text, "motion", value)
-    if slow is not None and slow <= -settings.min_excess and _at_least(motion.ref.slow, settings):
+    if slow <= -settings.min_excess and _at_least(motion.ref.slow, settings):
         return Ruling("flickers less", f"{_slow(motion)}; {text}", "motion", slow)
     if motion.area_change <= -settings.min_area:
         return Ruling("flickers less", f"{_area(motion)}; {text}", "area", None)
@@ -284,10 +292,15 @@ def _energy(evidence: Evidence) -> Ruling | None:
     if motion is not None:
         basis += f"; {_flicker(motion)}"
     ground: Ground = "energy" if motion is None else "motion"
-    value = headline.excess_db if motion is None else motion.excess_db
+    value = headline.excess_db if motion is None else _lasting(motion)
     if headline.excess_db > 0:
         return Ruling("more energy, consistent with motion or sharpness", basis, ground, value)
     return Ruling("less energy, consistent with less motion or blur", basis, ground, value)
+
+
+def _lasting(motion: MotionExcess) -> float:
+    """The excess of the mean over time, or of the median where that is smaller in size."""
+    return min(motion.excess_db, motion.usual_db, key=abs)
 
 
 def _flicker(motion: MotionExcess) -> str:

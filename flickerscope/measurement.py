@@ -28,6 +28,8 @@ __all__ = ["FORMAT", "Clip", "Measurement", "Reading", "Rung", "Spectrum", "key"
 FORMAT = 2
 """Of a saved measurement. 1: first. 2: with the motion-compensated flicker."""
 
+KIND = "flickerscope measurement"
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -228,7 +230,16 @@ class Measurement:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read as a saved measurement: {error}") from error
         try:
-            loaded = cls.from_dict(json.loads(text))
+            plain = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{path}: not a measurement saved by flickerscope") from error
+        if isinstance(plain, dict) and plain.get("kind") == KIND and plain.get("format") != FORMAT:
+            raise InputError(
+                f"{path}: a measurement of format {plain.get('format')!r}, {FORMAT} is needed: "
+                "measure again"
+            )
+        try:
+            loaded = cls.from_dict(plain)
             problem = _problem(loaded)
         except _DAMAGE as error:
             raise InputError(f"{path}: not a measurement saved by flickerscope") from error
@@ -240,7 +251,7 @@ class Measurement:
         """Plain values for JSON."""
         return {
             "format": FORMAT,
-            "kind": "flickerscope measurement",
+            "kind": KIND,
             "version": self.version,
             "settings": self.settings.to_dict(),
             "rungs": [_rung_to_dict(rung) for rung in self.rungs.values()],
@@ -250,7 +261,7 @@ class Measurement:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Measurement:
         """Inverse of `to_dict`."""
-        if plain["kind"] != "flickerscope measurement" or plain["format"] != FORMAT:
+        if plain["kind"] != KIND or plain["format"] != FORMAT:
             raise InputError(f"not a measurement of format {FORMAT}")
         rungs = [_rung_from_dict(rung) for rung in plain["rungs"]]
         return cls(
@@ -291,7 +302,31 @@ def _problem(measurement: Measurement) -> str | None:
                 return f"the histogram of {name} does not add up"
         if any(frames not in clip.readings for clip in measurement.clips):
             return f"a video without its readings at {frames} frames"
+    if not all(clip.motion is None or _is_sound(clip.motion) for clip in measurement.clips):
+        return "a motion-compensated flicker that is no number"
     return None
+
+
+_MAY_LACK = ("slow", "moving", "texture", "cb", "cr", "pop")
+_SHARES = ("coverage", "area", "moving_share")
+
+
+def _is_sound(motion: MotionReading) -> bool:
+    """Whether a reading from a file holds what it should."""
+    named = ("flicker", "usual", "speed", *_SHARES, *_MAY_LACK)
+    numbers: dict[str, Any] = {name: getattr(motion, name) for name in named}
+    numbers = {k: v for k, v in numbers.items() if not (v is None and k in _MAY_LACK)}
+    coarse = motion.coarse
+    if coarse is not None:
+        numbers |= asdict(coarse)
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers.values()):
+        return False
+    count = len(motion.frames)
+    return (
+        all(-1e-6 <= numbers[name] <= 1 + 1e-6 for name in _SHARES)
+        and motion.series.shape == motion.steps.shape == (count,)
+        and motion.map.ndim == 2
+    )
 
 
 def require_same_settings(a: Measurement, b: Measurement) -> None:

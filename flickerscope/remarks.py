@@ -18,6 +18,7 @@ __all__ = [
     "difference_notes",
     "motion_warnings",
     "transfer_warnings",
+    "unmeasured_warnings",
 ]
 
 DIFFERENT_SHARE: Final = 0.3
@@ -61,6 +62,16 @@ def transfer_warnings(pred: Measurement, ref: Measurement) -> list[str]:
     return found
 
 
+def unmeasured_warnings(pred: Measurement, ref: Measurement) -> list[str]:
+    """A sentence for a side of several videos of which some have no motion-compensated flicker."""
+    return [
+        f"{role}: {len(side.clips) - found} of {len(side.clips)} videos have no motion-compensated "
+        "flicker and are not in its median"
+        for role, side in (("pred", pred), ("ref", ref))
+        if 0 < (found := sum(clip.motion is not None for clip in side.clips)) < len(side.clips)
+    ]
+
+
 def codec_warnings(pred: Measurement, ref: Measurement) -> list[str]:
     """A sentence where the videos were not compressed alike."""
     codecs = sorted({c.info.codec for side in (pred, ref) for c in side.clips if c.info.codec})
@@ -76,7 +87,7 @@ def motion_warnings(motion: MotionExcess | None, ruling: Ruling, settings: Setti
     pred, ref, limit = motion.pred, motion.ref, settings.min_excess
     warnings = []
     speeds = sorted((pred.speed, ref.speed))
-    if speeds[1] > 2 * speeds[0] + settings.still_speed or (
+    if speeds[1] > 1.5 * speeds[0] + settings.still_speed or (
         abs(pred.moving_share - ref.moving_share) >= DIFFERENT_SHARE
     ):
         warnings.append(

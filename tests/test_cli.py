@@ -655,6 +655,35 @@ def test_a_limit_may_be_negative(here, call):
     assert call(*arguments, "--fail-above", f"{-EXCESS - 0.1}")[0] == 3
 
 
+def test_what_is_not_measurable_breaches_a_limit_unless_it_is_allowed(here, call):
+    arguments = ("compare", "three.mkv", "noisy.mkv", "--fail-above", "99", "-q")
+    code, out, err = call(*arguments)
+    assert (code, out) == (3, "")
+    assert is_one_line(err)
+    assert "not measurable" in err
+    assert call(*arguments, "--allow-unmeasured")[0] == 0
+    assert call(*arguments, "--gate", "motion")[0] == 3
+    assert call(*arguments, "--gate", "energy")[0] == 0
+    assert call("analyze", "three.mkv", "--fail-above", "99", "-q")[0] == 3
+    assert call("analyze", "three.mkv", "--fail-above", "99", "--allow-unmeasured", "-q")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--gate", "nonsense", "--fail-above", "3"),
+        ("--gate", "energy"),
+        ("--allow-unmeasured",),
+        ("--gate", "motion", "--no-motion", "--fail-above", "3"),
+        ("--flow", "nonsense"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_wrong_usage(here, call, options):
+    code, out, err = call("compare", "still.mkv", "still.mkv", *options)
+    assert (code, out) == (2, "")
+    assert is_one_line(err)
+
+
 def test_above_the_limit_of_rms_is_3_and_the_loudest_of_several_counts(here, call):
     video = report_of(call, "analyze", "noisy.mkv")["videos"][0]
     value = video["headline"]["value"]

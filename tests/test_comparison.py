@@ -476,3 +476,33 @@ def test_measurements_of_different_rates_add_unless_bands_are_in_hertz():
 def test_only_measurements_add():
     with pytest.raises(TypeError):
         _ = analyze(as_flat_video(np.full(9, 100.0))) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("flicker", "x"),
+        ("flicker", None),
+        ("coverage", 7),
+        ("series", [1.0]),
+        ("map", [1.0]),
+        ("coarse", {"left": "x", "undone": 0.0, "speed": 0.0, "frames": 3}),
+    ],
+)
+def test_a_measurement_with_a_damaged_motion_is_refused(tmp_path, name, value):
+    path = tmp_path / "ref.json"
+    analyze(footage(12), fps=24).save(path)
+    damaged = json.loads(path.read_text())
+    damaged["clips"][0]["motion"][name] = value
+    path.write_text(json.dumps(damaged))
+    with pytest.raises(InputError, match=r"ref\.json"):
+        Measurement.load(path)
+
+
+def test_a_measurement_of_an_older_format_says_so(tmp_path):
+    path = tmp_path / "ref.json"
+    analyze(footage(12), fps=24).save(path)
+    older = json.loads(path.read_text()) | {"format": 1}
+    path.write_text(json.dumps(older))
+    with pytest.raises(InputError, match="format 1, 2 is needed"):
+        Measurement.load(path)

@@ -224,6 +224,11 @@ LESS_ENERGY = "less energy, consistent with less motion or blur"
         (side(slow=0.0), side(slow=0.3), 0.0, "flickers less", "motion"),
         # Only one of both is still: a slow pan is no flicker.
         (side(speed=0.06), side(**STILL), 9.0, MORE_ENERGY, "motion"),
+        # A small thing that moves in a still picture.
+        (side(speed=0.0, share=0.05), side(**STILL), 9.0, MORE_ENERGY, "motion"),
+        # Fast flicker against slow: the faster one decides, both ways.
+        (side(9.0, slow=0.0), side(0.0, slow=9.0), 0.0, "flickers more", "motion"),
+        (side(0.0, slow=9.0), side(9.0, slow=0.0), 0.0, "flickers less", "motion"),
         # Lost motion: drawn anew, or too fast.
         (side(coverage=0.2, redrawn=True), side(), 9.0, "incoherent", "coverage"),
         (side(coverage=0.2), side(), 9.0, "not measurable", "coverage"),
@@ -240,12 +245,44 @@ def test_the_first_rule_that_applies_decides(pred, ref, energy, verdict, ground)
     assert (ruling.verdict, ruling.ground) == (verdict, ground)
 
 
+def test_each_of_two_still_videos_that_flickers_in_its_own_band_is_judged_along_its_motion():
+    fast, slow = side(36.0, **STILL), side(0.0, slow=36.0, **STILL)
+    assert rule(fast, slow, 20.0, slow=-20.0).verdict == "flickers more"
+    assert rule(slow, fast, -20.0, slow=20.0).verdict == "flickers less"
+
+
+def test_what_does_not_last_does_not_breach_a_limit_either():
+    found = rule(side(0.2, usual=0.0), side(0.0))
+    assert found.value_db == 0
+    assert find_breach(found, 0.0, motion_excess(side(0.2), side(0.0)), limit=3.0) is None
+
+
+def patch_that_moves(step, frames=32):
+    video = still_picture(144, 208)[None].repeat(frames, 0)
+    patch = still_picture(40, 40, seed=7)
+    for t in range(frames):
+        video[t, 50:90, 10 + step * t : 50 + step * t] = patch
+    return pixels(video)
+
+
+def still_picture(height, width, seed=1):
+    return texture(height, width, seed=seed)
+
+
+def test_an_object_that_crosses_a_still_picture_is_no_flicker():
+    moving, resting = patch_that_moves(4), patch_that_moves(0)
+    there, back = compare(moving, resting, fps=24), compare(resting, moving, fps=24)
+    assert "flickers" not in there.verdict
+    assert "flickers" not in back.verdict
+    assert there.energy_db > 3
+
+
 def test_each_threshold_is_a_setting():
     assert rule(side(**STILL), side(**STILL), 3.0, min_excess=4.0).verdict == "no difference found"
     assert rule(side(0.3), side(0.0), min_flicker=0.4).verdict == "no difference found"
     assert rule(side(area=0.3), side(), min_area=0.4).verdict == "no difference found"
     assert rule(side(), side(coverage=0.5), min_coverage=0.6).verdict == "not measurable"
-    slow = side(speed=0.3)
+    slow = side(speed=0.3, share=0.0)
     assert rule(slow, slow, 9.0).ground == "motion"
     assert rule(slow, slow, 9.0, still_speed=0.4).verdict == "flickers more"
 

@@ -6,6 +6,7 @@ from flickerscope.motion.carried import (
     CarriedReading,
     carried_moments,
     carried_tiles,
+    pool_carried,
     read_carried,
 )
 from flickerscope.motion.estimate import (
@@ -57,6 +58,7 @@ __all__ = [
     "frame_flicker",
     "motion_over_two",
     "neighbour_motion",
+    "pool_carried",
     "read_carried",
     "read_incoherence",
     "read_motion",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import torch
@@ -21,7 +21,7 @@ from flickerscope.motion.reading import (
 from flickerscope.motion.records import map_records
 from flickerscope.motion.score import WINDOW, TileFlicker, single_events, tile_flicker
 
-__all__ = ["CarriedReading", "carried_moments", "carried_tiles", "read_carried"]
+__all__ = ["CarriedReading", "carried_moments", "carried_tiles", "pool_carried", "read_carried"]
 
 REF, PRED, REST, OWN = range(4)
 """What is measured: reference, prediction and their difference along the reference's motion, and
@@ -147,6 +147,20 @@ def read_carried(runs: Sequence[TileFlicker]) -> CarriedReading | None:
         own_power=_ratio(known * weights * left[OWN], known * weights * left[PRED]),
         triples=share.shape[1],
     )
+
+
+def pool_carried(readings: Sequence[CarriedReading]) -> CarriedReading | None:
+    """Of several runs, by how many frames each has; ``None`` of none."""
+    total = sum(reading.triples for reading in readings)
+    if not total:
+        return None
+    means = {
+        item.name: sum(getattr(r, item.name) * r.triples for r in readings) / total
+        for item in fields(CarriedReading)
+        if item.name not in ("coherence", "triples")
+    }
+    coherence = _coherence(means["flicker"], means["ref_flicker"], means["unexplained"])
+    return CarriedReading(coherence=coherence, triples=total, **means)
 
 
 def _mean(x: torch.Tensor) -> float | None:

@@ -135,7 +135,8 @@ def flicker(
 
     Raises:
         TooShortError: fewer than 5 frames.
-        InputError: a short side of fewer than 16 pixels, or nothing but black and clipped tiles.
+        InputError: a short side of fewer than 16 pixels, values that are no finite numbers, or
+            nothing but black and clipped tiles.
     """
     count, height, width = frames.shape[-3:]
     if count < MIN_FRAMES:
@@ -143,7 +144,10 @@ def flicker(
     if min(height, width) < MIN_SIDE:
         raise InputError(f"frames of {height}x{width}; motion needs {MIN_SIDE} pixels")
     find = field or LucasKanade()
-    frames = frames if frames.is_floating_point() else frames.float()
+    if frames.dtype not in (torch.float32, torch.float64):
+        frames = frames.float()
+    if not bool(frames.isfinite().all()):
+        raise InputError("frames with values that are no numbers")
     scale = picture_scale(height, width, max(find.rows, DETAIL if texture else ROWS))
     pictures = small_pictures(frames, scale * ROWS)
     if chroma is not None:

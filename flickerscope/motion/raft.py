@@ -154,7 +154,7 @@ def _own_weights(url: str) -> Path:
     if not path.is_file():
         raise DeviceError(
             f"RAFT needs its weights {path.name}, which are not in {path.parent}: "
-            f"put {url} there, or give the path of the file"
+            f"put {url} there, or load them with flickerscope.motion.raft.Raft.load(weights=PATH)"
         )
     return path
 
