@@ -157,12 +157,7 @@ def compare_command(
         float | None,
         typer.Option(metavar="DB", help="Exit with 3 where PRED is above this."),
     ] = None,
-    gate: Annotated[
-        str,
-        typer.Option(
-            help="What --fail-above is about: verdict (what it rests on), motion, energy."
-        ),
-    ] = "verdict",
+    gate: Gate = None,
     allow_unmeasured: AllowUnmeasured = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
