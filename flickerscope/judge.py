@@ -249,7 +249,7 @@ def _carried_more(carried: CarriedReading, settings: Settings) -> Ruling | None:
     return Ruling(
         "flickers more",
         f"flicker along the motion of the reference {signed(value)} dB (pred "
-        f"{_plain(carried.flicker)}, ref {_plain(carried.ref_flicker)} code^2); along its own "
+        f"{plain(carried.flicker)}, ref {plain(carried.ref_flicker)} code^2); along its own "
         f"motion {percent(carried.own_coverage)} of the prediction can be followed",
         "motion",
         value,
@@ -306,8 +306,8 @@ def _lasting(motion: MotionExcess) -> float:
 def _flicker(motion: MotionExcess) -> str:
     pred, ref = motion.pred, motion.ref
     return (
-        f"motion-compensated flicker {signed(motion.excess_db)} dB (pred {_plain(pred.flicker)}, "
-        f"ref {_plain(ref.flicker)} code^2; coverage {percent(pred.coverage)} / "
+        f"motion-compensated flicker {signed(motion.excess_db)} dB (pred {plain(pred.flicker)}, "
+        f"ref {plain(ref.flicker)} code^2; coverage {percent(pred.coverage)} / "
         f"{percent(ref.coverage)})"
     )
 
@@ -319,7 +319,7 @@ def _at_least(flicker: float | None, settings: Settings) -> bool:
 def _slow(motion: MotionExcess) -> str:
     return (
         f"flicker near a quarter cycle/frame {signed(motion.slow_db or 0)} dB (pred "
-        f"{_plain(motion.pred.slow or 0)}, ref {_plain(motion.ref.slow or 0)} code^2)"
+        f"{plain(motion.pred.slow or 0)}, ref {plain(motion.ref.slow or 0)} code^2)"
     )
 
 
@@ -338,7 +338,7 @@ def signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}"  # never a minus zero
 
 
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 

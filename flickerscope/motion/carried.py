@@ -15,6 +15,7 @@ from flickerscope.motion.reading import (
     LUMA_FLOOR,
     find_flickering,
     find_followed,
+    mean_of_known,
     tile_median,
     tile_weights,
 )
@@ -125,7 +126,7 @@ def read_carried(runs: Sequence[TileFlicker]) -> CarriedReading | None:
     tiles = map_records(lambda *parts: torch.cat(parts, 1), *runs)
     share, luma = tiles.share, tiles.luma
     weights = tile_weights(tiles.counts[REF], luma.error[REF])
-    means = [_mean(tile_median(luma.mean[i], weights)) for i in (PRED, REF, REST)]
+    means = [mean_of_known(tile_median(luma.mean[i], weights)) for i in (PRED, REF, REST)]
     if any(mean is None for mean in means):
         return None
     ours, theirs, rest = (float(mean or 0) for mean in means)
@@ -161,11 +162,6 @@ def pool_carried(readings: Sequence[CarriedReading]) -> CarriedReading | None:
     }
     coherence = _coherence(means["flicker"], means["ref_flicker"], means["unexplained"])
     return CarriedReading(coherence=coherence, triples=total, **means)
-
-
-def _mean(x: torch.Tensor) -> float | None:
-    known = x[~x.isnan()].double()
-    return float(known.mean()) if len(known) else None
 
 
 def _coherence(pred: float, ref: float, rest: float) -> float | None:

@@ -9,7 +9,15 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-__all__ = ["blur", "halve", "median_of_neighbours", "running_sum", "warp", "window_mean"]
+__all__ = [
+    "blur",
+    "halve",
+    "is_inside",
+    "median_of_neighbours",
+    "running_sum",
+    "warp",
+    "window_mean",
+]
 
 
 def window_mean(x: torch.Tensor, radius: int) -> torch.Tensor:
@@ -94,6 +102,18 @@ def warp(
     places, scale = _grid(height, width, x.device, x.dtype)
     grid = torch.addcmul(places, flow.movedim(-3, -1), scale)
     return functional.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=True)
+
+
+def is_inside(flow: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
+    """Whether the place that each pixel moves to lies in the picture, (N, 2, H, W) to (N, H, W).
+
+    ``slack``: pixels by which it may lie beyond the border.
+    """
+    height, width = flow.shape[-2:]
+    columns = torch.arange(width, device=flow.device) + flow[:, 0]
+    rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
+    right, bottom = width - 1 + slack, height - 1 + slack
+    return (columns >= -slack) & (columns <= right) & (rows >= -slack) & (rows <= bottom)
 
 
 @lru_cache(maxsize=64)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch.nn import functional
 
-from flickerscope.motion.filters import blur, halve, warp
+from flickerscope.motion.filters import blur, halve, is_inside, warp
 from flickerscope.motion.flow import LucasKanade, MotionField
+from flickerscope.motion.records import map_records
 
 __all__ = [
     "CoarseChange",
@@ -59,11 +60,7 @@ class CoarseChange:
     @staticmethod
     def join(runs: Sequence[CoarseChange]) -> CoarseChange:
         """The frames of one run after those of the other."""
-        values = {
-            item.name: torch.cat([getattr(run, item.name) for run in runs])
-            for item in fields(CoarseChange)
-        }
-        return CoarseChange(**values)
+        return map_records(lambda *parts: torch.cat(parts), *runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +116,7 @@ def coarse_change(
     )
     centre, after, before = fine.chunk(3)
     moved_after, moved_before = warp(torch.cat([after, before]), flow).chunk(2)
-    inside = (_inside(flow[: len(at)]) & _inside(flow[len(at) :])).to(fine.dtype)[:, None]
+    inside = (is_inside(flow[: len(at)]) & is_inside(flow[len(at) :])).to(fine.dtype)[:, None]
     return CoarseChange(
         still=_mean((after - centre).square() + (centre - before).square(), inside) / 2,
         along=_mean((moved_after - centre).square() + (centre - moved_before).square(), inside) / 2,
@@ -127,14 +124,6 @@ def coarse_change(
         speed=COARSE * motion[0].square().sum(1).sqrt().flatten(1).median(1).values,
         inside=inside.mean((1, 2, 3)),
     )
-
-
-def _inside(flow: torch.Tensor) -> torch.Tensor:
-    """Whether each pixel's place lies in the picture, (N, 2, H, W) to (N, H, W)."""
-    height, width = flow.shape[-2:]
-    columns = torch.arange(width, device=flow.device) + flow[:, 0]
-    rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
-    return (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
 
 
 def _mean(x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:

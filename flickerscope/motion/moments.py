@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
-from flickerscope.motion.filters import blur, warp, window_mean
+from flickerscope.motion.filters import blur, is_inside, warp, window_mean
 from flickerscope.motion.records import map_records
 
 __all__ = ["TILE", "BandMoments", "TileMoments", "smooth_acceleration", "tile_moments"]
@@ -121,7 +121,7 @@ def tile_moments(
     """
     runs = frames.shape[:-3]
     forward, backward = forward.flatten(0, -4), backward.flatten(0, -4)
-    inside = (_is_inside(forward) & _is_inside(backward)).to(frames.dtype)[:, None]
+    inside = (is_inside(forward, SLACK) & is_inside(backward, SLACK)).to(frames.dtype)[:, None]
     share = _tile_sums(inside) / TILE**2
     speed = forward.square().sum(1, keepdim=True).sqrt()
     mean = _tile_sums(_triples(frames, stride)[1]) / TILE**2
@@ -148,14 +148,6 @@ def _triples(
         frames.narrow(-3, start * stride, count).flatten(0, -3)[:, None] for start in range(3)
     )
     return before, at, after
-
-
-def _is_inside(flow: torch.Tensor) -> torch.Tensor:
-    height, width = flow.shape[-2:]
-    columns = torch.arange(width, device=flow.device) + flow[:, 0]
-    rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
-    right, bottom = width - 1 + SLACK, height - 1 + SLACK
-    return (columns >= -SLACK) & (columns <= right) & (rows >= -SLACK) & (rows <= bottom)
 
 
 def _tile_sums(x: torch.Tensor, tile: int = TILE) -> torch.Tensor:

@@ -20,6 +20,7 @@ __all__ = [
     "find_flickering",
     "find_followed",
     "frame_flicker",
+    "mean_of_known",
     "read_motion",
     "tile_median",
     "tile_weights",
@@ -238,7 +239,7 @@ def read_motion(
         coarse: what the coarse pictures say, where they were looked at.
     """
     joined = _join(runs)
-    flicker = _mean(joined["flicker"])
+    flicker = mean_of_known(joined["flicker"])
     if flicker is None:
         return None
     measured = float(joined["measured"].sum())
@@ -247,15 +248,15 @@ def read_motion(
         usual=_middle(joined["level"]) or 0.0,
         coverage=float(joined["followed"].sum() / joined["tiles"].sum()),
         area=float(joined["flickering"].sum()) / measured,
-        slow=_mean(joined["slow"]) if "slow" in joined else None,
+        slow=mean_of_known(joined["slow"]) if "slow" in joined else None,
         moving=_middle(joined["moving"]),
         texture=(
             max(0.0, float(joined["renewed"].sum() / joined["detail"].sum()))
             if "renewed" in joined
             else None
         ),
-        cb=_mean(joined["cb"]) if "cb" in joined else None,
-        cr=_mean(joined["cr"]) if "cr" in joined else None,
+        cb=mean_of_known(joined["cb"]) if "cb" in joined else None,
+        cr=mean_of_known(joined["cr"]) if "cr" in joined else None,
         pop=_pop(joined["step"]),
         speed=float(joined["speed"].nanmedian()),
         moving_share=float(joined["moves"].sum()) / measured,
@@ -283,7 +284,8 @@ def _total(name: str, runs: Sequence[FrameFlicker]) -> torch.Tensor:
     return torch.stack([getattr(run, name) for run in runs]).sum(0)
 
 
-def _mean(x: torch.Tensor) -> float | None:
+def mean_of_known(x: torch.Tensor) -> float | None:
+    """Mean of what is not NaN; ``None`` where all is."""
     known = x[~x.isnan()].double()
     return float(known.mean()) if len(known) else None
 

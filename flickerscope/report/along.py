@@ -16,7 +16,7 @@ from flickerscope.excess import FLICKER_EPSILON
 from flickerscope.measurement import Clip
 from flickerscope.motion.moments import TILE
 from flickerscope.motion.pictures import picture_shape
-from flickerscope.report.places import BEYOND, blend, colour_limit, draw_cuts, step
+from flickerscope.report.places import BEYOND, blend, colour_limit, finish_series, step
 from flickerscope.report.style import GREY, SEQUENTIAL, SMALL, Page
 from flickerscope.report.view import Side, View
 
@@ -156,15 +156,7 @@ def timeline(page: Page, view: View, left: float, top: float, width: float) -> N
             for k, (times, values) in enumerate(_runs(clip)):
                 _draw(axes, view, side, k, times, values)
                 highest = max(highest, float(values.max()))
-    draw_cuts(axes, view)
-    axes.set_xlim(0, last)
-    axes.set_ylim(0, 1.1 * highest)
-    in_frames = all(clip.rate is None for side in view.sides for clip in side.clips)
-    whole = in_frames or last > 6
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 5, 6, 10], integer=whole))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlabel("time (frames)" if in_frames else "time (s)")
-    axes.set_ylabel("rms (code values)")
+    finish_series(axes, view, last, highest)
 
 
 def _runs(clip: Clip) -> Iterator[tuple[Floats, Floats]]:

@@ -158,6 +158,11 @@ def timeline(page: Page, view: View, left: float, top: float, width: float, heig
             values = _draw_series(axes, view, side, clip)
             highest = max(highest, float(values.max()))
             last = max(last, clip.frames * step(clip))
+    finish_series(axes, view, last, highest)
+
+
+def finish_series(axes: Axes, view: View, last: float, highest: float) -> None:
+    """Cuts, limits and labels of rms code values over time, up to ``last`` and ``highest``."""
     draw_cuts(axes, view)
     axes.set_xlim(0, last)
     axes.set_ylim(0, 1.1 * highest)

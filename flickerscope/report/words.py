@@ -8,7 +8,7 @@ from typing import Final
 
 from flickerscope.comparison import Comparison
 from flickerscope.excess import FLICKER_EPSILON, MotionSummary, summarize_motion
-from flickerscope.judge import SWITCHED_OFF, Ruling
+from flickerscope.judge import SWITCHED_OFF, Ruling, percent, plain, signed
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion import CarriedReading
 from flickerscope.pulse import own_pulses
@@ -80,8 +80,8 @@ def comparison_headline(result: Comparison) -> Headline:
     if motion is None:
         return Headline(None, reason, _refusal(reason), ())
     sides = motion.pred, motion.ref
-    title = f"Motion-compensated flicker excess {_signed(motion.excess_db)} dB{_found(sides)}"
-    details = [f"pred {_plain(motion.pred.flicker)}, ref {_plain(motion.ref.flicker)} code^2"]
+    title = f"Motion-compensated flicker excess {signed(motion.excess_db)} dB{_found(sides)}"
+    details = [f"pred {plain(motion.pred.flicker)}, ref {plain(motion.ref.flicker)} code^2"]
     details += _shares(sides)
     if reason is not None:
         return Headline(None, reason, _refusal(reason), tuple(details))
@@ -94,12 +94,12 @@ def analysis_headline(result: Measurement) -> Headline:
     if summary is None:
         reason = motion_reason(result.clips)
         return Headline(None, reason, _refusal(reason), ())
-    details = (f"{_plain(summary.flicker)} code^2", *_shares([summary]))
+    details = (f"{plain(summary.flicker)} code^2", *_shares([summary]))
     least = result.settings.min_coverage
     if summary.coverage < least:
-        reason = f"coverage {_percent(summary.coverage)}, {_percent(least)} are needed"
+        reason = f"coverage {percent(summary.coverage)}, {percent(least)} are needed"
         return Headline(None, reason, _refusal(reason), details)
-    title = f"Motion-compensated flicker {_plain(summary.rms)} rms code values{_found([summary])}"
+    title = f"Motion-compensated flicker {plain(summary.rms)} rms code values{_found([summary])}"
     return Headline(summary.rms, None, title, details)
 
 
@@ -141,8 +141,8 @@ def other_readings(result: Comparison | Measurement) -> Iterator[str]:
         if name in UNLESS_FOUND and max(values) < FLICKER_EPSILON:
             continue
         value_db = None if excess is None else getattr(motion, excess, None)
-        decibels = "" if value_db is None else f"{_signed(value_db)} dB, "
-        yield f"{words} {decibels}{' / '.join(_plain(value) for value in values)} code^2"
+        decibels = "" if value_db is None else f"{signed(value_db)} dB, "
+        yield f"{words} {decibels}{' / '.join(plain(value) for value in values)} code^2"
     if isinstance(result, Comparison) and result.carried is not None:
         yield _carried(result.carried)
 
@@ -157,8 +157,8 @@ def _carried(carried: CarriedReading) -> str:
     if not carried.valid:
         return "in step, but the prediction moves in another way than the reference"
     return (
-        f"in step, along the motion of the reference {_plain(carried.flicker)} / "
-        f"{_plain(carried.ref_flicker)} code^2, unexplained {_plain(carried.unexplained)} code^2"
+        f"in step, along the motion of the reference {plain(carried.flicker)} / "
+        f"{plain(carried.ref_flicker)} code^2, unexplained {plain(carried.unexplained)} code^2"
     )
 
 
@@ -170,8 +170,8 @@ def _unmeasured(result: Comparison) -> str | None:
         return result.basis
     least = result.settings.min_coverage
     if result.motion.ref.coverage < least:
-        coverage = _percent(result.motion.ref.coverage)
-        return f"coverage {coverage} of the reference, {_percent(least)} are needed"
+        coverage = percent(result.motion.ref.coverage)
+        return f"coverage {coverage} of the reference, {percent(least)} are needed"
     return None
 
 
@@ -191,25 +191,13 @@ def _found(sides: Sequence[MotionSummary]) -> str:
 
 def _shares(sides: Sequence[MotionSummary]) -> list[str]:
     texts = [
-        f"{words} {' / '.join(_percent(getattr(side, name)) for side in sides)}"
+        f"{words} {' / '.join(percent(getattr(side, name)) for side in sides)}"
         for name, words in (("coverage", "coverage"), ("area", "area"))
     ]
     renewed = [side.texture for side in sides if side.texture is not None]
     if len(renewed) == len(sides):
-        texts.append(f"texture renewed {' / '.join(_percent(max(x, 0.0)) for x in renewed)}")
+        texts.append(f"texture renewed {' / '.join(percent(max(x, 0.0)) for x in renewed)}")
     count = max(side.measured for side in sides)
     if count > 1:
         texts.append(f"medians of {' / '.join(str(side.measured) for side in sides)} videos")
     return texts
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 1) + 0.0:+.1f}"  # never a minus zero
-
-
-def _plain(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"
