@@ -39,13 +39,13 @@ from torch.nn import functional
 import flickerscope
 from flickerscope import FlickerscopeError
 from flickerscope.excess import band_power, excess_db
-from flickerscope.frames import open_source
 from flickerscope.grid import AreaGrid, grid_shape
+from flickerscope.inputs import open_source
+from flickerscope.inputs.source import Plane, Source
 from flickerscope.measurement import key
 from flickerscope.motion import LucasKanade, MotionField, flicker
 from flickerscope.motion.filters import blur
 from flickerscope.segments import CutDetector
-from flickerscope.source import Plane, Source
 from flickerscope.video import encode
 
 FRAMES = 24

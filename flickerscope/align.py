@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+from flickerscope.inputs.source import Frame
 from flickerscope.settings import FrameRange
-from flickerscope.source import Frame
 
 __all__ = ["GAP", "WIDE_GAP", "Clock", "Tick", "take"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flickerscope import excess, judge, remarks
 from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
-from flickerscope.frames import is_path, open_source
+from flickerscope.inputs import is_path, open_source
 from flickerscope.judge import Evidence, Ruling, Verdict
 from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, frame_counter

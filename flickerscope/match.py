@@ -8,6 +8,7 @@ from typing import Final
 
 from flickerscope.carry import carry
 from flickerscope.errors import InputError, SettingsError
+from flickerscope.inputs.source import Source
 from flickerscope.kernel import Workers
 from flickerscope.measure import measure
 from flickerscope.measurement import Measurement, require_same_settings
@@ -15,7 +16,6 @@ from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading, read_pair
 from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
-from flickerscope.source import Source
 from flickerscope.spectrum import Transform, make_transform
 from flickerscope.tracks import Tracks
 

@@ -14,6 +14,7 @@ import torch
 
 from flickerscope.align import GAP, WIDE_GAP, Clock, take
 from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
+from flickerscope.inputs.source import Frame, Plane, Source
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion.stream import MotionStream, open_stream
@@ -22,7 +23,6 @@ from flickerscope.repeats import find_repeats
 from flickerscope.rungs import RungSum
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
-from flickerscope.source import Frame, Plane, Source
 from flickerscope.tracks import Track, Tracks
 
 __all__ = ["Progress", "measure"]

@@ -18,9 +18,9 @@ from flickerscope import __version__
 from flickerscope.errors import FlickerscopeError, InputError, SettingsError
 from flickerscope.files import write_text
 from flickerscope.histogram import BINS
+from flickerscope.inputs.source import VideoInfo
 from flickerscope.motion import IncoherenceReading, MotionReading
 from flickerscope.settings import Settings
-from flickerscope.source import VideoInfo
 from flickerscope.spectrum import Transform, make_transform
 
 __all__ = ["FORMAT", "Clip", "Measurement", "Reading", "Rung", "Spectrum", "key"]

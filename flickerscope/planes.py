@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from flickerscope.grid import AreaGrid, FrameBuffer, grid_shape
+from flickerscope.inputs.source import Plane
 from flickerscope.settings import Settings
-from flickerscope.source import Plane
 
 __all__ = ["Look", "PlaneBuffers", "small_picture"]
 

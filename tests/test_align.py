@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flickerscope.align import Clock, take
+from flickerscope.inputs.source import Frame, Plane, VideoInfo
 from flickerscope.kernel import Workers
 from flickerscope.measure import measure
 from flickerscope.resources import pick_resources
 from flickerscope.settings import FrameRange, Settings
-from flickerscope.source import Frame, Plane, VideoInfo
 
 
 def frames_at(times, pictures=None):

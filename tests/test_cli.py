@@ -274,7 +274,7 @@ def test_large_values_fit_80_columns_beside_long_names(tmp_path, monkeypatch, ca
 def test_arrays_without_a_frame_rate_fit_80_columns():
     from rich.console import Console
 
-    from flickerscope.terminal import analysis_summary, comparison_summary
+    from flickerscope.cli.terminal import analysis_summary, comparison_summary
 
     rng = np.random.default_rng(0)
     pred, ref = (rng.integers(0, 256, (40, 3, 24, 36), dtype=np.uint8) for _ in range(2))

@@ -25,13 +25,10 @@ FLOORS = {
     "files": 1,
     "resources": 1,
     "settings": 1,
-    "source": 1,
     "align": 2,
-    "frames": 2,
     "grid": 2,
-    "pixels": 2,
     "planes": 2,
-    "probe": 2,
+    "inputs": 2,
     "segments": 2,
     "spectrum": 2,
     "tracks": 2,
@@ -54,10 +51,8 @@ FLOORS = {
     "match": 5,
     "demo": 6,
     "report": 6,
-    "outputs": 7,
     "__main__": 8,
     "cli": 8,
-    "terminal": 8,
     "": 9,  # the face of the package, flickerscope/__init__.py
 }
 """Imports go down or stay on their floor. Parts of a sub-package stand on its parent's floor."""
@@ -66,14 +61,14 @@ ONLY_IN = {
     "av": ("video",),
     "matplotlib": ("report",),
     "ray": (),
-    "rich": ("cli", "terminal"),
+    "rich": ("cli",),
     "scipy": ("comparison", "stats"),
     "torchvision": ("motion",),
-    "typer": ("cli", "terminal"),
+    "typer": ("cli",),
 }
 """One outside library, one place. Libraries that are not named here may be used anywhere."""
 
-MAY_PRINT = ("cli", "terminal")
+MAY_PRINT = ("cli",)
 
 PUBLIC = {
     "Comparison",

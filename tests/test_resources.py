@@ -328,8 +328,8 @@ def test_runs_side_by_side_leave_torch_as_it_was():
 
 def test_a_look_at_a_frame_lets_go_of_its_pixels():
     """Kept for every eighth frame, they would make memory grow with the length of the video."""
+    from flickerscope.inputs.source import Plane
     from flickerscope.planes import Look
-    from flickerscope.source import Plane
 
     plane = Plane(name="y", height=8, width=9, dtype=torch.uint8, scale=1.0, offset=0.0)
     look = Look(torch.full((8, 9), 7, dtype=torch.uint8), plane)

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from flickerscope import Comparison, Measurement, compare
+from flickerscope.cli.terminal import analysis_summary, comparison_summary
 from flickerscope.report.words import comparison_headline, ground_sentence
-from flickerscope.terminal import analysis_summary, comparison_summary
 
 
 def texture(count: int, amplitude: float = 0) -> Any:

@@ -12,11 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from flickerscope import probe
 from flickerscope.errors import InputError, OutputError
-from flickerscope.pixels import layout_of, line_of, plane_samples, plane_tensor
-from flickerscope.probe import clock_of
-from flickerscope.source import Frame
+from flickerscope.inputs import probe
+from flickerscope.inputs.pixels import layout_of, line_of, plane_samples, plane_tensor
+from flickerscope.inputs.probe import clock_of
+from flickerscope.inputs.source import Frame
 from flickerscope.video import VideoFile, encode
 
 Media = Callable[[str], Path]

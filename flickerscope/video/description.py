@@ -11,9 +11,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from flickerscope.errors import InputError
-from flickerscope.pixels import CONVERTED, Layout, layout_of
-from flickerscope.probe import MATRICES, PRIMARIES, TRANSFERS, clock_of
-from flickerscope.source import VideoInfo
+from flickerscope.inputs.pixels import CONVERTED, Layout, layout_of
+from flickerscope.inputs.probe import MATRICES, PRIMARIES, TRANSFERS, clock_of
+from flickerscope.inputs.source import VideoInfo
 from flickerscope.video.stream import Survey, fraction, video_streams
 
 __all__ = [

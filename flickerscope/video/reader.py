@@ -10,10 +10,10 @@ import torch
 from av.video.frame import VideoFrame
 
 from flickerscope.errors import InputError
-from flickerscope.pixels import line_of, names_of, plane_tensor, rgb_fixed
-from flickerscope.probe import check_file
+from flickerscope.inputs.pixels import line_of, names_of, plane_tensor, rgb_fixed
+from flickerscope.inputs.probe import check_file
+from flickerscope.inputs.source import Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
-from flickerscope.source import Frame, Plane, VideoInfo
 from flickerscope.video.description import (
     describe,
     is_full,

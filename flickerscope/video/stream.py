@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from flickerscope.errors import InputError
-from flickerscope.probe import is_shown
+from flickerscope.inputs.probe import is_shown
 
 __all__ = [
     "Replay",

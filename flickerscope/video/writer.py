@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from flickerscope.errors import FlickerscopeError, OutputError
-from flickerscope.pixels import codes_of, layout_of, line_of, plane_samples
+from flickerscope.inputs.pixels import codes_of, layout_of, line_of, plane_samples
 from flickerscope.video.description import FULL, LIMITED, plane_size
 from flickerscope.video.stream import reason
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from flickerscope.errors import InputError, SettingsError
-from flickerscope.frames import ArraySource, open_source
-from flickerscope.pixels import rgb_fixed
+from flickerscope.inputs import open_source
+from flickerscope.inputs.arrays import ArraySource
+from flickerscope.inputs.pixels import rgb_fixed
 from flickerscope.video import VideoFile, encode
 
 BT709 = np.array([0.2126, 0.7152, 0.0722])
@@ -259,7 +260,7 @@ def test_open_source_tells_files_from_arrays(tmp_path: Path) -> None:
 def test_arrays_are_read_without_pyav() -> None:
     code = (
         "import sys; sys.modules['av'] = None; import torch\n"
-        "from flickerscope.frames import open_source\n"
+        "from flickerscope.inputs import open_source\n"
         "print(len(list(open_source(torch.zeros((3, 4, 4))).frames())))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

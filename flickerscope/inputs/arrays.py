@@ -1,8 +1,7 @@
-"""Arrays and tensors as sources of frames."""
+"""Arrays and tensors in memory as sources of frames."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -12,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from flickerscope.errors import InputError, SettingsError
-from flickerscope.pixels import names_of, rgb_fixed, rgb_float
+from flickerscope.inputs.pixels import names_of, rgb_fixed, rgb_float
+from flickerscope.inputs.source import Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
-from flickerscope.source import Frame, Plane, Source, VideoInfo
 
-__all__ = ["ArraySource", "open_source"]
+__all__ = ["ArraySource"]
 
 
 _ALLOWED = "allowed are (T, H, W) or (T, C, H, W) with C = 1 or 3, uint8, or floats in 0..1"
@@ -111,32 +110,6 @@ class ArraySource:
             if self._rgb:
                 scale, dtype = 1 / 256, torch.uint16
         return Plane(name=name, height=height, width=width, dtype=dtype, scale=scale, offset=offset)
-
-
-def is_path(video: object) -> bool:
-    """Whether a video is given by its file."""
-    return isinstance(video, (str, os.PathLike))
-
-
-def open_source(
-    video: str | os.PathLike[str] | NDArray[Any] | torch.Tensor,
-    *,
-    fps: Fraction | float | int | None = None,
-    planes: Planes = "y",
-    threads: int | None = None,
-) -> Source:
-    """Make a source of a path, a numpy array or a torch tensor; ``fps`` is for the last two."""
-    if isinstance(video, (str, os.PathLike)):
-        if fps is not None:
-            raise SettingsError("fps is for arrays; a file brings its own")
-        from flickerscope.video import VideoFile  # arrays work without PyAV
-
-        return VideoFile(video, planes=planes, threads=threads)
-    if isinstance(video, (np.ndarray, torch.Tensor)):
-        return ArraySource(video, fps=fps, planes=planes)
-    raise InputError(
-        f"got {type(video).__name__}; allowed are a path, a numpy array or a torch tensor"
-    )
 
 
 def _checked_shape(array: object, name: str) -> tuple[NDArray[Any] | torch.Tensor, bool]:

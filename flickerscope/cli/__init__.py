@@ -1,0 +1,5 @@
+"""The command line: parse, call one function, print, exit."""
+
+from flickerscope.cli.app import main, run
+
+__all__ = ["main", "run"]

@@ -1,0 +1,95 @@
+"""The command line: parse, call one function, print, exit."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from flickerscope import __version__
+from flickerscope.cli.analyze import analyze_command
+from flickerscope.cli.compare import compare_command
+from flickerscope.cli.demo import demo_command
+from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain
+from flickerscope.errors import FlickerscopeError, SettingsError
+
+__all__ = ["main", "run"]
+
+# typer brings its own click, or takes the one that is installed: this is the class of either.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+NO_MEMORY = "out of memory: try a smaller --crop or --segment"
+
+app = typer.Typer(
+    name="flickerscope",
+    help="Measure temporal flicker in video, and how much more of it a prediction has.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 3 over --fail-above.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"flickerscope {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
+
+
+app.command("compare")(compare_command)
+app.command("analyze")(analyze_command)
+app.command("demo")(demo_command)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may hold what the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = app(list(arguments), prog_name="flickerscope", standalone_mode=False)
+        if code == INTERRUPTED:  # where typer catches it first
+            return complain("interrupted", INTERRUPTED)
+        return code if isinstance(code, int) else OK
+    except SettingsError as error:
+        return complain(error, USAGE)
+    except FlickerscopeError as error:
+        return complain(error, FAILURE)
+    except UsageError as error:
+        return complain(" ".join(_message(error).split()), USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing is left to say to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except MemoryError:
+        return complain(NO_MEMORY, FAILURE)
+    except RuntimeError as error:
+        # How torch says that memory is out depends on the device.
+        if "alloc" not in str(error) and "out of memory" not in str(error):
+            raise
+        return complain(NO_MEMORY, FAILURE)
+
+
+def _message(error: BaseException) -> str:
+    format_message = getattr(error, "format_message", None)
+    text = format_message() if callable(format_message) else str(error)
+    return str(text) or "see flickerscope --help"

@@ -1,0 +1,91 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AllowUnmeasured",
+    "Axis",
+    "Bands",
+    "Crop",
+    "CsvFile",
+    "Device",
+    "Flow",
+    "Frames",
+    "Gate",
+    "JsonFile",
+    "Memory",
+    "Motion",
+    "NoProgress",
+    "OutDir",
+    "Planes",
+    "PngFile",
+    "Primary",
+    "Quiet",
+    "Scales",
+    "Segment",
+    "SettingsFile",
+    "Texture",
+    "Threads",
+    "Verbose",
+    "Window",
+]
+
+Window = Annotated[str | None, typer.Option(help="hann or boxcar; default hann.")]
+Segment = Annotated[
+    int | None, typer.Option(help="Frames a segment; default 32, or what the shorter video has.")
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        help='cycles, hz or "name:low-high, ..." in cycles/frame, or in Hz: "slow:1-3Hz".'
+    ),
+]
+Primary = Annotated[str | None, typer.Option(help="Band of the headline; default HF.")]
+Axis = Annotated[
+    str | None,
+    typer.Option(help="auto: decimate to the lower rate; frame: cycles/frame; hz: density."),
+]
+Planes = Annotated[str | None, typer.Option(help="y, or yuv for colour flicker as well.")]
+Scales = Annotated[str | None, typer.Option(help="Some of pixel,block,global; default all.")]
+Frames = Annotated[str | None, typer.Option(help="start:stop:step, like a Python slice.")]
+Crop = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT+LEFT+TOP, in pixels.")]
+SettingsFile = Annotated[
+    str | None,
+    typer.Option("--settings", help="Take the settings of a report.json; options come first."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Memory = Annotated[float | None, typer.Option(help="Megabytes for buffers; default half of all.")]
+Threads = Annotated[int | None, typer.Option(help="Worker threads; default one a core.")]
+OutDir = Annotated[
+    str | None, typer.Option("--out", "-o", help="Folder for report.json, .png and .csv.")
+]
+JsonFile = Annotated[str | None, typer.Option("--json", help="Write the JSON report; - is stdout.")]
+PngFile = Annotated[str | None, typer.Option("--png", help="Write the figure; - is stdout.")]
+CsvFile = Annotated[str | None, typer.Option("--csv", help="Write the table; - is stdout.")]
+Motion = Annotated[
+    bool | None, typer.Option("--motion/--no-motion", help="Motion-compensated flicker.")
+]
+Texture = Annotated[
+    bool | None,
+    typer.Option("--texture/--no-texture", help="Renewal of fine detail; costs time."),
+]
+Flow = Annotated[
+    str | None, typer.Option(help="What finds the motion: lk, or raft with torchvision's weights.")
+]
+Gate = Annotated[
+    str | None,
+    typer.Option(
+        help="What --fail-above is about: verdict (the number that it rests on), motion or energy."
+    ),
+]
+AllowUnmeasured = Annotated[
+    bool,
+    typer.Option("--allow-unmeasured", help="Let --fail-above pass what is not measurable."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Notes in full.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]

@@ -1,0 +1,120 @@
+"""What all commands do alike: read options, show progress, print, complain."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from flickerscope.errors import InputError
+from flickerscope.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from flickerscope.comparison import Progress
+    from flickerscope.measurement import Measurement
+
+__all__ = [
+    "FAILURE",
+    "GATE",
+    "INTERRUPTED",
+    "OK",
+    "USAGE",
+    "complain",
+    "given",
+    "load_settings",
+    "progress_bar",
+    "saved_or_path",
+    "show",
+]
+
+OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes."""
+
+
+def complain(error: object, code: int) -> int:
+    """Say on stderr what went wrong; returns the exit code."""
+    from flickerscope.cli.terminal import printable
+
+    typer.echo(f"flickerscope: {printable(str(error).strip())}", err=True)
+    return code
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were named on the command line."""
+    named = {name: value for name, value in options.items() if value is not None}
+    if "scales" in named:
+        named["scales"] = tuple(part.strip() for part in named["scales"].split(","))
+    return named
+
+
+def load_settings(path: str | None) -> Settings | None:
+    """Of a report, or of a file of settings alone."""
+    if path is None:
+        return None
+    try:
+        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a report: {error}") from error
+    if isinstance(plain, dict) and "settings" in plain:
+        plain = plain["settings"]
+    return Settings.from_dict(plain)
+
+
+def saved_or_path(path: str) -> str | Measurement:
+    """A saved measurement where the name ends in .json, else the path of a video."""
+    if not path.lower().endswith(".json"):
+        return path
+    from flickerscope.measurement import Measurement
+
+    return Measurement.load(path)
+
+
+def show(summary: RenderableType) -> None:
+    """Print a summary on stdout."""
+    from rich.console import Console
+
+    # Where the output is no terminal, rich would take 80 columns and cut long words.
+    console = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
+    console.print(summary)
+
+
+@contextmanager
+def progress_bar(hidden: bool) -> Iterator[Progress | None]:
+    """A bar for every video on stderr, where that is a terminal."""
+    if hidden or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from flickerscope.cli.terminal import printable
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(name: str, frames: int, promised: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(printable(Path(name).name), total=promised)
+            bar.update(tasks[name], completed=frames)
+
+        yield report
