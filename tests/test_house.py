@@ -49,6 +49,7 @@ FLOORS = {
     "remarks": 5,
     "judge": 5,
     "match": 5,
+    "stats": 5,
     "demo": 6,
     "report": 6,
     "__main__": 8,
@@ -62,7 +63,7 @@ ONLY_IN = {
     "matplotlib": ("report",),
     "ray": (),
     "rich": ("cli",),
-    "scipy": ("comparison", "stats"),
+    "scipy": ("stats",),
     "torchvision": ("motion",),
     "typer": ("cli",),
 }

@@ -1,0 +1,320 @@
+"""The statistics of many clips: the batch rule, exact tests, intervals of medians and shifts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from flickerscope.errors import InputError
+
+__all__ = [
+    "Batch",
+    "BatchVerdict",
+    "Counts",
+    "Interval",
+    "average_within",
+    "hodges_lehmann",
+    "holm",
+    "judge_batch",
+    "mann_whitney_p",
+    "median_interval",
+    "median_lower_bound",
+    "signed_rank_p",
+    "summarize_batch",
+]
+
+Floats = npt.NDArray[np.float64]
+Values = Sequence[float] | Floats
+Alternative = Literal["greater", "less", "two-sided"]
+
+BatchVerdict = Literal[
+    "flickers more",
+    "more energy, consistent with motion or sharpness",
+    "no difference found",
+    "too few clips",
+]
+
+ALPHA: Final = 0.05
+DELTA_DB: Final = 1.0
+"""Median excess below which a difference, however certain, is not worth the name, dB."""
+LEAST_UNITS: Final = 5
+"""With fewer, no outcome whatever reaches ``ALPHA``."""
+MOST_EXACT: Final = 500
+"""Values beyond which the signed-rank test takes the normal limit, right to 2e-4 there."""
+MOST_EXACT_SHIFT: Final = 50
+"""The same for either side of two unpaired sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the clips of a batch: the denominators of its summary."""
+
+    measured: int
+    not_measurable: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        """All clips that were asked for."""
+        return self.measured + self.not_measurable + self.failed
+
+    def __str__(self) -> str:
+        parts = [f"{self.measured} of {self.total} measured"]
+        if self.not_measurable:
+            parts.append(f"{self.not_measurable} not measurable")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and the interval that covers the true value with at least its confidence."""
+
+    estimate: float
+    low: float | None
+    """``None``: there are too few values for any interval."""
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One endpoint over independent units: a prompt's mean, or that of clips with one reference."""
+
+    units: int
+    median: Interval
+    """With its exact two-sided interval, dB."""
+    p: float
+    """Of the exact one-sided signed-rank test against 0."""
+    lower_bound: float | None
+    """Exact one-sided lower bound of the median, dB; ``None``: too few units."""
+    higher: bool
+    """``p < alpha``, and the median is ``delta`` or more."""
+    materially_higher: bool
+    """The lower bound of the median exceeds ``delta``."""
+
+
+def judge_batch(energy: Batch, motion: Batch | None) -> BatchVerdict:
+    """What a batch of pairs shows.
+
+    *flickers more* needs the high-frequency energy to be higher **and** the motion-compensated
+    excess to agree, by the same rule; energy alone may be motion or sharpness.
+    """
+    if energy.units < LEAST_UNITS:
+        return "too few clips"
+    if not (energy.higher or energy.materially_higher):
+        return "no difference found"
+    if motion is not None and (motion.higher or motion.materially_higher):
+        return "flickers more"
+    return "more energy, consistent with motion or sharpness"
+
+
+def summarize_batch(values: Values, *, alpha: float = ALPHA, delta: float = DELTA_DB) -> Batch:
+    """Hold independent excesses (dB) against 0 and against ``delta``.
+
+    Average the seeds of a prompt and the clips of a reference first: `average_within`.
+    """
+    excess = _checked(values)
+    p = signed_rank_p(excess)
+    bound = median_lower_bound(excess, alpha=alpha)
+    median = median_interval(excess, alpha=alpha)
+    enough = len(excess) >= LEAST_UNITS
+    return Batch(
+        units=len(excess),
+        median=median,
+        p=p,
+        lower_bound=bound,
+        higher=enough and p < alpha and median.estimate >= delta,
+        materially_higher=enough and bound is not None and bound > delta,
+    )
+
+
+def signed_rank_p(values: Values, *, alternative: Alternative = "greater") -> float:
+    """p-value of Wilcoxon's signed-rank test of a symmetric distribution around 0.
+
+    Zeros are left out and ties share their mean rank; the null distribution is that of these very
+    ranks under random signs, hence exact with ties too. 1.0 where all values are 0.
+
+    Source: Wilcoxon 1945; Hollander, Wolfe & Chicken 2014, section 3.1.
+    """
+    from scipy.special import ndtr
+    from scipy.stats import rankdata
+
+    kept = _checked(values)
+    kept = kept[kept != 0]
+    if not len(kept):
+        return 1.0
+    doubled = np.rint(2 * rankdata(np.abs(kept))).astype(np.int64)  # mean ranks are halves
+    sums = int(doubled[kept > 0].sum()), int(doubled[kept < 0].sum())
+    if len(kept) <= MOST_EXACT:
+        null = _sign_distribution(doubled)
+        tails = tuple(float(null[s:].sum()) for s in sums)
+    else:
+        centre, deviation = doubled.sum() / 2, math.sqrt(float((doubled**2).sum())) / 2
+        # One step of the sum is 2 in doubled ranks: half of it is the correction for continuity.
+        tails = tuple(float(ndtr(-(s - 1 - centre) / deviation)) for s in sums)
+    greater, less = (min(tail, 1.0) for tail in tails)
+    if alternative == "two-sided":
+        return min(1.0, 2 * min(greater, less))
+    return greater if alternative == "greater" else less
+
+
+def median_lower_bound(values: Values, *, alpha: float = ALPHA) -> float | None:
+    """Largest order statistic below which the median lies with probability ``alpha`` at most.
+
+    ``None`` where there are too few values. Exact for any continuous distribution: the number of
+    values below the median is binomial (n, 1/2).
+    """
+    kept = np.sort(_checked(values))
+    rank = _sign_rank(len(kept), alpha)
+    return float(kept[rank - 1]) if rank else None
+
+
+def median_interval(values: Values, *, alpha: float = ALPHA) -> Interval:
+    """The median, between the exact bounds that leave out ``alpha / 2`` at each end."""
+    kept = np.sort(_checked(values))
+    middle = float(np.median(kept))
+    rank = _sign_rank(len(kept), alpha / 2)
+    if not rank:
+        return Interval(middle, None, None)
+    return Interval(middle, float(kept[rank - 1]), float(kept[-rank]))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number, in the order given (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def average_within(values: Values, *groupings: Sequence[Hashable | None]) -> Floats:
+    """Means over clips that belong together, (clips,) to (units,), in order of first appearance.
+
+    Clips belong together where any grouping gives them the same key: the same prompt in one, the
+    same reference in another; ``None`` is no key. Clips that are linked through a third one count
+    as one unit, so that what is left is independent.
+    """
+    kept = _checked(values)
+    unit = list(range(len(kept)))
+
+    def root(index: int) -> int:
+        while unit[index] != index:
+            unit[index] = index = unit[unit[index]]
+        return index
+
+    for keys in groupings:
+        if len(keys) != len(kept):
+            raise InputError(f"{len(keys)} keys for {len(kept)} values: one each is needed")
+        first: dict[Hashable, int] = {}
+        for index, name in enumerate(keys):
+            if name is not None:
+                one, other = root(first.setdefault(name, index)), root(index)
+                unit[max(one, other)] = min(one, other)
+    members: dict[int, list[float]] = {}
+    for index, value in enumerate(kept):
+        members.setdefault(root(index), []).append(float(value))
+    return np.array([math.fsum(group) / len(group) for group in members.values()])
+
+
+def mann_whitney_p(x: Values, y: Values, *, alternative: Alternative = "two-sided") -> float:
+    """p-value of the Mann-Whitney test; ``greater``: x tends to lie above y.
+
+    Exact for up to 50 values a side without ties, else by the normal limit with ties corrected.
+    """
+    from scipy.stats import mannwhitneyu
+
+    ours, theirs = _checked(x), _checked(y)
+    pooled = np.concatenate([ours, theirs])
+    if np.ptp(pooled) == 0:
+        return 1.0
+    exact = _is_small(ours, theirs) and len(np.unique(pooled)) == len(pooled)
+    method: Any = "exact" if exact else "asymptotic"
+    return float(mannwhitneyu(ours, theirs, alternative=alternative, method=method).pvalue)
+
+
+def hodges_lehmann(x: Values, y: Values, *, alpha: float = ALPHA) -> Interval:
+    """Shift of x against y: the median of all differences, with the interval of Mann-Whitney's
+    test turned round.
+
+    Source: Hollander, Wolfe & Chicken 2014, sections 4.2 and 4.3.
+    """
+    ours, theirs = _checked(x), _checked(y)
+    differences = np.sort((ours[:, None] - theirs[None, :]).ravel())
+    rank = _shift_rank(len(ours), len(theirs), alpha / 2, exact=_is_small(ours, theirs))
+    middle = float(np.median(differences))
+    if not rank:
+        return Interval(middle, None, None)
+    return Interval(middle, float(differences[rank - 1]), float(differences[-rank]))
+
+
+def _checked(values: Values) -> Floats:
+    kept = np.asarray(values, dtype=np.float64)
+    if kept.ndim != 1 or not len(kept):
+        raise InputError(f"values of shape {kept.shape}: one or more in a row are needed")
+    if not np.isfinite(kept).all():
+        raise InputError("a value is not finite: leave out what could not be measured")
+    return kept
+
+
+def _sign_distribution(doubled: npt.NDArray[np.int64]) -> Floats:
+    """Probability of each sum of the (doubled) ranks whose sign is positive, signs being fair."""
+    null = np.zeros(int(doubled.sum()) + 1)
+    null[0] = 1.0
+    top = 0
+    for rank in sorted(doubled.tolist()):
+        null[: top + rank + 1] *= 0.5
+        # The right-hand side is a copy: it holds what was there before this rank.
+        null[rank : top + rank + 1] += null[: top + 1].copy()
+        top += rank
+    return null
+
+
+def _sign_rank(count: int, alpha: float) -> int:
+    """Largest k for which fewer than k of ``count`` fair coins fall heads with p <= alpha."""
+    from scipy.stats import binom
+
+    below = binom.cdf(np.arange(count), count, 0.5)
+    return int((below <= alpha).sum())
+
+
+def _shift_rank(m: int, n: int, alpha: float, *, exact: bool) -> int:
+    """Largest k for which Mann-Whitney's U of m and n values is below k with p <= alpha."""
+    from scipy.special import ndtri
+
+    if not exact:
+        spread = math.sqrt(m * n * (m + n + 1) / 12)
+        return max(0, math.floor(m * n / 2 + float(ndtri(alpha)) * spread))
+    ways = _rank_sum_ways(m, n)
+    most, below = alpha * math.comb(m + n, m), 0
+    for rank, count in enumerate(ways):
+        below += count
+        if below > most:
+            return rank
+    return len(ways)
+
+
+def _rank_sum_ways(m: int, n: int) -> list[int]:
+    """Ways in which U takes each value 0..mn: the coefficients of the Gaussian binomial.
+
+    ``prod_{i=1..m} (1 - q^(n+i)) / (1 - q^i)``, in whole numbers.
+    """
+    ways = [1] + [0] * (m * n)
+    for i in range(1, m + 1):
+        for power in range(m * n, n + i - 1, -1):
+            ways[power] -= ways[power - n - i]
+        for power in range(i, m * n + 1):
+            ways[power] += ways[power - i]
+    return ways
+
+
+def _is_small(x: Floats, y: Floats) -> bool:
+    return max(len(x), len(y)) <= MOST_EXACT_SHIFT
