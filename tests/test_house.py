@@ -52,6 +52,7 @@ FLOORS = {
     "stats": 5,
     "demo": 6,
     "report": 6,
+    "scan": 7,
     "__main__": 8,
     "cli": 8,
     "": 9,  # the face of the package, flickerscope/__init__.py

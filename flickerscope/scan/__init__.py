@@ -1,0 +1,1 @@
+"""Many clips at once: which prediction belongs to which reference."""
