@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import torch
 
@@ -10,6 +11,9 @@ __all__ = ["BLOCK_ROWS", "AreaGrid", "FrameBuffer", "grid_shape"]
 
 BLOCK_ROWS = 64
 """Rows of the block grid, whatever the resolution."""
+
+COLUMNS_AT_ONCE: Final = 32
+"""Cells of a row that are averaged by one matrix."""
 
 
 def grid_shape(height: int, width: int, rows: int = BLOCK_ROWS) -> tuple[int, int]:
@@ -35,14 +39,20 @@ class AreaGrid:
         self._groups = math.gcd(height, rows)
         down = _area_matrix(height // self._groups, rows // self._groups)
         self._down = down.to(device, dtype)
-        self._across = _area_matrix(width, columns).T.contiguous().to(device, dtype)
+        # Columns hardly ever do, but a few of them need only the pixels near them.
+        across = _area_matrix(width, columns).T.to(device, dtype)
+        self._bands: list[tuple[slice, torch.Tensor]] = []
+        for first in range(0, columns, COLUMNS_AT_ONCE):
+            last = min(first + COLUMNS_AT_ONCE, columns)
+            near = slice(first * width // columns, -(-last * width // columns))
+            self._bands.append((near, across[near, first:last].contiguous()))
 
     def average(self, pictures: torch.Tensor) -> torch.Tensor:
         """(..., height, width) of the grid's dtype to (..., rows, columns)."""
         *runs, height, width = pictures.shape
         groups = pictures.reshape(*runs, self._groups, height // self._groups, width)
         down = torch.matmul(self._down, groups).view(*runs, self.shape[0], width)
-        return down @ self._across
+        return torch.cat([down[..., near] @ matrix for near, matrix in self._bands], -1)
 
 
 def _area_matrix(length: int, cells: int) -> torch.Tensor:

@@ -44,11 +44,11 @@ def find_repeats(changes: Sequence[float] | Floats) -> Flags:
     if not x.size:
         return np.zeros(0, dtype=bool)
     near = _windows(x)
-    most, usual = np.nanpercentile(near, (95, 75), axis=1)
-    usual = np.maximum(usual, most / 2)
+    known = ~np.isnan(near)
+    ordered, last = np.sort(near, axis=1), known.sum(1) - 1  # NaN comes last
+    usual = np.maximum(_quantile(ordered, last, 0.75), _quantile(ordered, last, 0.95) / 2)
     possible = x < RATIO * usual
     within = near < RATIO * usual[:, None]
-    known = ~np.isnan(near)
     moves = known & ~within
     touching = (moves[:, 1:] & moves[:, :-1]).sum(1) / np.maximum(moves.sum(1), 1)
     many = within.sum(1) > SHARE * (known.sum(1) + 1)
@@ -60,6 +60,14 @@ def _windows(x: Floats) -> Floats:
     """The values within `REACH` of each, (n, 2 REACH + 1), NaN beyond the ends."""
     padded = np.pad(x, REACH, constant_values=np.nan)
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * REACH + 1)
+
+
+def _quantile(ordered: Floats, last: npt.NDArray[np.int64], q: float) -> Floats:
+    """Of the values up to ``last`` in each row, (n, m) and (n,) to (n,), linear in between."""
+    rows, place = np.arange(len(ordered)), q * last
+    low = place.astype(np.int64)
+    a, b = ordered[rows, low], ordered[rows, np.minimum(low + 1, last)]
+    return np.asarray(a + (place - low) * (b - a))
 
 
 def _in_cadence(within: Flags) -> Flags:

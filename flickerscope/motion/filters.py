@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch.nn import functional
@@ -19,32 +20,60 @@ __all__ = [
     "window_mean",
 ]
 
+CACHED: Final = 1 << 18
+"""Pixels that are filtered at once on a CPU: what they take should fit the second-level cache."""
+
 
 def window_mean(x: torch.Tensor, radius: int) -> torch.Tensor:
     """Mean over windows of ``2 radius + 1`` squared, (N, C, H, W) alike; the border is repeated."""
     taps = 2 * radius + 1
-    x = running_sum(functional.pad(x, (radius, radius, 0, 0), mode="replicate"), taps, -1)
-    x = running_sum(functional.pad(x, (0, 0, radius, radius), mode="replicate"), taps, -2)
-    return x * (1 / taps**2) if radius == 0 else x.mul_(1 / taps**2)
+    sums = _along_both(x, radius, lambda row, step: running_sum(row, taps, 0, step=step))
+    return sums.mul_(1 / taps**2)
 
 
-def running_sum(x: torch.Tensor, taps: int, dim: int) -> torch.Tensor:
-    """Sums of ``taps`` neighbours along ``dim``, which gets shorter by ``taps - 1``.
+def _along_both(
+    x: torch.Tensor, radius: int, work: Callable[[torch.Tensor, int], torch.Tensor]
+) -> torch.Tensor:
+    """Filter along rows, then along columns, (..., H, W) alike; the border is repeated.
+
+    Padded pictures are taken as one long row, which is quicker than many short ones: what is
+    mixed beyond the end of a picture's row is just what the padding makes too much.
+
+    Args:
+        x: pictures.
+        radius: of the filter.
+        work: filters values that lie ``step`` apart in a row, which gets shorter by
+            ``2 radius step``.
+    """
+    planes = x.reshape(-1, *x.shape[-2:])
+    done = torch.empty_like(planes)
+    at_once = max(1, CACHED // planes[0].numel()) if x.device.type == "cpu" else len(planes)
+    for part, target in zip(torch.split(planes, at_once), torch.split(done, at_once), strict=True):
+        padded = functional.pad(part, (radius,) * 4, mode="replicate")
+        row = padded.flatten()
+        for step in (1, padded.shape[-1]):
+            row = work(row, step)
+        target.copy_(row.as_strided(part.shape, padded.stride()))
+    return done.view(x.shape)
+
+
+def running_sum(x: torch.Tensor, taps: int, dim: int, *, step: int = 1) -> torch.Tensor:
+    """Sums of ``taps`` values ``step`` apart along ``dim``, shorter by ``(taps - 1) step``.
 
     In about ``log2(taps)`` additions of whole tensors, and without the cancellation that
     differences of cumulative sums suffer.
     """
-    length = x.shape[dim] - taps + 1
-    # Sums of 1, 2, 4, ... neighbours; taps is put together from those in its binary form.
+    length = x.shape[dim] - (taps - 1) * step
+    # Sums of 1, 2, 4, ... values; taps is put together from those in its binary form.
     parts, power, size, done = [], x, 1, 0
     while True:
         if taps & size:
-            parts.append(power.narrow(dim, done, length))
+            parts.append(power.narrow(dim, done * step, length))
             done += size
         if 2 * size > taps:
             break
-        kept = power.shape[dim] - size
-        power = power.narrow(dim, 0, kept) + power.narrow(dim, size, kept)
+        kept = power.shape[dim] - size * step
+        power = power.narrow(dim, 0, kept) + power.narrow(dim, size * step, kept)
         size *= 2
     total = parts[0] + parts[1] if len(parts) > 1 else parts[0]
     for part in parts[2:]:
@@ -77,11 +106,12 @@ def halve(x: torch.Tensor) -> torch.Tensor:
 
 
 def median_of_neighbours(x: torch.Tensor) -> torch.Tensor:
-    """Median of 3 along rows, then along columns, (N, C, H, W) alike."""
-    p = functional.pad(x, (1, 1, 0, 0), mode="replicate")
-    x = _median_of_three(p[..., :-2], p[..., 1:-1], p[..., 2:])
-    p = functional.pad(x, (0, 0, 1, 1), mode="replicate")
-    return _median_of_three(p[..., :-2, :], p[..., 1:-1, :], p[..., 2:, :])
+    """Median of 3 along rows, then along columns, (N, C, H, W) alike; the border is repeated."""
+
+    def median(row: torch.Tensor, step: int) -> torch.Tensor:
+        return _median_of_three(row[: -2 * step], row[step:-step], row[2 * step :])
+
+    return _along_both(x, 1, median)
 
 
 def _median_of_three(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
