@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flickerscope import cli
+from flickerscope.cli import demo as cli_demo
 from flickerscope.demo import run as demo
 from flickerscope.demo.scene import DEMO_FLICKER
 
@@ -34,7 +35,7 @@ def shown(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context() as out:
         text: list[str] = []
         patch.setattr(demo, "run_demo", kept)
-        out.setattr(cli, "_show", lambda summary: text.append(rendered(summary)))
+        out.setattr(cli_demo, "show", lambda summary: text.append(rendered(summary)))
         code = cli.run(["demo", "--out", str(folder), "--no-progress"])
     (result,) = results
     return types.SimpleNamespace(
