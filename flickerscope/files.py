@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from flickerscope.errors import OutputError
 
-__all__ = ["check_writable", "make_folder", "write_bytes", "write_text"]
+__all__ = ["check_writable", "make_folder", "replacing", "write_all", "write_bytes", "write_text"]
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -21,24 +24,74 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     What is not a regular file (a pipe, a terminal, ``/dev/null``) is written in place.
     """
-    target = Path(path)
-    try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)
-            return
-        target = _followed(target)
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=".flickerscope-", delete=False
-        ) as file:
-            try:
+    write_all([(path, data)])
+
+
+def write_all(contents: Iterable[tuple[str | os.PathLike[str], bytes]]) -> None:
+    """Write several files, each as `write_bytes` does; raises `OutputError`.
+
+    All of them are on the disk under other names before the first one takes its place: a disk
+    that is full leaves every one as it was before.
+    """
+    in_place: list[tuple[Path, bytes]] = []
+    with ExitStack() as staged:
+        for path, data in contents:
+            target = Path(path)
+            if target.exists() and not target.is_file():
+                in_place.append((target, data))
+                continue
+            file = staged.enter_context(_staged(path))
+            with _named(path):
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, _mode(target))
-                os.replace(file.name, target)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        for target, data in in_place:
+            with _named(target):
+                target.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name beside the file to write to, which takes its place in the end; raises `OutputError`.
+
+    Whatever ends the block early leaves the file as it was before and nothing beside it. What is
+    not a regular file is written in place.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        yield Path(path)
+        return
+    with _staged(path, suffix=Path(path).suffix) as file:
+        yield Path(file.name)
+
+
+@contextmanager
+def _staged(path: str | os.PathLike[str], suffix: str = "") -> Iterator[IO[bytes]]:
+    """A temporary file that takes the place of another where the block ends well."""
+    with _named(path):
+        target = _followed(Path(path))
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            dir=target.parent, prefix=".flickerscope-", suffix=suffix, delete=False
+        )
+    try:
+        yield file
+        with _named(path):
+            file.close()
+            os.chmod(file.name, _mode(target))
+            os.replace(file.name, target)
+    except BaseException:
+        with suppress(OSError):  # what was not written yet may not fit on the disk either
+            file.close()
+        os.unlink(file.name)
+        raise
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system as `OutputError` that names the file."""
+    try:
+        yield
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 

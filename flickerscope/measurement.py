@@ -220,7 +220,11 @@ class Measurement:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all; raises `OutputError`."""
-        write_text(path, json.dumps(self.to_dict(), allow_nan=False))
+        write_text(path, self.to_json())
+
+    def to_json(self) -> str:
+        """What `save` writes."""
+        return json.dumps(self.to_dict(), allow_nan=False)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Measurement:

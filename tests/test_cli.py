@@ -895,13 +895,74 @@ def test_running_out_of_memory_is_1_with_a_way_out(here, call, monkeypatch):
     assert "memory" in err
 
 
+def test_a_disk_that_fills_up_at_any_report_leaves_all_earlier_ones(
+    here, earlier, call, monkeypatch, quick_figure
+):
+    real = os.fsync
+    for fits in range(3):
+        synced = []
+
+        def full(descriptor, synced=synced, fits=fits):
+            if len(synced) == fits:
+                raise OSError(28, "No space left on device")
+            synced.append(descriptor)
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", full)
+        code, out, err = call("compare", "flicker.mkv", "still.mkv", "--no-motion", "-o", earlier)
+        assert (code, out) == (1, "")
+        assert is_one_line(err)
+        assert re.search(r"report\.\w+: cannot be written: No space left on device$", err)
+        assert_untouched(earlier)
+
+
+def test_a_full_device_fails_before_a_file_is_replaced(here, earlier, call, quick_figure):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    code, _, err = call("analyze", "still.mkv", "--no-motion", "-o", earlier, "--csv", "/dev/full")
+    assert code == 1
+    assert err == "flickerscope: /dev/full: cannot be written: No space left on device\n"
+    assert_untouched(earlier)
+
+
+def test_an_interrupt_while_writing_is_130_and_leaves_earlier_results(
+    here, earlier, call, monkeypatch, quick_figure
+):
+    synced = []
+
+    def interrupt(descriptor):
+        if synced:
+            raise KeyboardInterrupt
+        synced.append(descriptor)
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    code, _, err = call("analyze", "still.mkv", "--no-motion", "-o", earlier)
+    assert (code, err) == (130, "flickerscope: interrupted\n")
+    assert_untouched(earlier)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("compare", "none.mkv", "still.mkv"), ("analyze", "none.mkv"), ("analyze", "still.mkv")],
+)
+def test_debug_shows_the_traceback_before_the_line(here, call, monkeypatch, arguments):
+    options = () if "none.mkv" in arguments else ("--window", "hamming")
+    code, _, err = call(*arguments, *options)
+    debugged, _, traced = call(*arguments, *options, "--debug")
+    assert is_one_line(err)
+    assert debugged == code
+    assert traced.startswith("Traceback (most recent call last):\n")
+    assert traced.endswith(f"\n{err}")
+
+
 # --- Names of files -------------------------------------------------------------------------------
 
 NAMES = [
     *("two  blanks .mkv", 'it\'s "quoted".mkv', "new\nline.mkv", "tab\tand\x7fdelete.mkv"),
     *("😀 瞬き é.mkv", "[bold]x[/].mkv", "[link=file:x]y.mkv", "%s {0} {x}.mkv", "a:b;c|d&e.mkv"),
     *("$x_{$.mkv", "\u202egnp.mkv", "\x1b[31mred.mkv", ":smile:.mkv", "-dash.mkv", "--json.mkv"),
-    *("ends in .json.mkv", "*.mkv"),
+    *("ends in .json.mkv", "*.mkv", "=cmd|' /C calc'!A0.mkv", "@SUM(1).mkv", "+1.mkv"),
+    *("<script>alert(1)<!--.mkv", "CON.mkv", 'a<b>"?.mkv', "é" * 125 + "x.mkv"),
 ]
 
 
@@ -920,16 +981,35 @@ def shown(name):
 def test_any_name_of_a_file_is_read_shown_and_kept(tmp_path, monkeypatch, clips, call, name):
     put(clips / "flicker.mkv", tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    code, out, err = call("analyze", "--json", "r.json", "--csv", "r.csv", "--", name)
+    code, out, err = call(
+        "analyze", "--no-motion", "--json", "r.json", "--csv", "r.csv", "--", name
+    )
     assert (code, err) == (0, "")
-    first = re.match(r"video (.*?) *\n", out)
-    assert first
-    assert first[1] == shown(name).strip()
+    if len(name) < 70:  # a longer one goes on in the next line
+        first = re.match(r"video (.*?) *\n", out)
+        assert first
+        assert first[1] == shown(name).strip()
+    assert "".join(shown(name).split()) in "".join(out.split())
     assert json.loads((tmp_path / "r.json").read_text())["videos"][0]["input"]["path"] == name
-    assert {row["video"] for row in read_csv(tmp_path / "r.csv")} == {name}
-    code, out, err = call("compare", "-q", "--", name, f"none {name}")
+    (video,) = {row["video"] for row in read_csv(tmp_path / "r.csv")}
+    # A spreadsheet would compute what begins so: the same file by another name.
+    assert video == (f"./{name}" if name[0] in "=+-@\t\r" else name)
+    assert (tmp_path / video).is_file()
+    code, out, err = call("compare", "-q", "--", name, f"{name}/none")
     assert (code, out) == (1, "")
-    assert err == f"flickerscope: none {shown(name)}: no such file\n"
+    assert is_one_line(err)
+    assert err.startswith(f"flickerscope: {shown(name)}/none: ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names that Windows does not allow")
+@pytest.mark.parametrize("name", ["-o", "--json", "=1+1", "<script>", "a\nb", "CON", "x" * 255])
+def test_any_name_can_be_that_of_an_output(here, tmp_path, call, name):
+    (tmp_path / "folder").mkdir()
+    for option, path in (("--json", tmp_path / name), ("--csv", tmp_path / "folder" / name)):
+        assert call("analyze", "still.mkv", "-q", "--no-motion", f"{option}={path}") == (0, "", "")
+    assert json.loads((tmp_path / name).read_text())["kind"] == "analysis"
+    assert len(read_csv(tmp_path / "folder" / name)) == 13
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, "folder"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names that Windows does not allow")

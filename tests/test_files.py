@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from flickerscope import files
 from flickerscope.errors import OutputError
-from flickerscope.files import check_writable, make_folder, write_bytes, write_text
+from flickerscope.files import (
+    check_writable,
+    make_folder,
+    replacing,
+    write_all,
+    write_bytes,
+    write_text,
+)
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -95,6 +103,41 @@ def test_a_failure_in_the_midst_of_writing_leaves_the_old_file(tmp_path, monkeyp
         write_bytes(target, b"new results")
     assert target.read_bytes() == b"earlier results"
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_of_several_files_none_is_replaced_before_all_are_complete(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"old")
+
+    def contents():
+        yield first, b"new"
+        assert first.read_bytes() == b"old"
+        yield second, b"new"
+        assert not second.exists()
+        yield tmp_path / "absent" / "third", b"new"
+
+    with pytest.raises(OutputError, match=r"absent.third: cannot be written: No such file"):
+        write_all(contents())
+    assert first.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["first"]
+    write_all([(first, b"new"), (second, b"too")])
+    assert (first.read_bytes(), second.read_bytes()) == (b"new", b"too")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first", "second"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), None])
+def test_a_replacement_takes_its_place_in_the_end_or_leaves_nothing(tmp_path, error):
+    target = tmp_path / "a.mp4"
+    target.write_bytes(b"old")
+    expected = nullcontext() if error is None else pytest.raises(type(error))
+    with expected, replacing(target) as new:
+        assert new.suffix == ".mp4"
+        new.write_bytes(b"new")
+        assert target.read_bytes() == b"old"
+        if error is not None:
+            raise error
+    assert target.read_bytes() == (b"new" if error is None else b"old")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no POSIX permissions")

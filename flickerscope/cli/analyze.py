@@ -52,6 +52,7 @@ def analyze_command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
+    debug: options.Debug = False,  # noqa: ARG001 - `run` looks for it
 ) -> None:
     """Measure videos without a reference: flicker along the motion, spectrum, bands."""
     chosen = given(

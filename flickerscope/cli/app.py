@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
 from typing import Annotated, NoReturn
 
 import typer
@@ -64,7 +67,8 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
     try:
-        code = app(list(arguments), prog_name="flickerscope", standalone_mode=False)
+        with _tracebacks("--debug" in takewhile(lambda argument: argument != "--", arguments)):
+            code = app(list(arguments), prog_name="flickerscope", standalone_mode=False)
         if code == INTERRUPTED:  # where typer catches it first
             return complain("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else OK
@@ -87,6 +91,17 @@ def run(arguments: Sequence[str]) -> int:
         if "alloc" not in str(error) and "out of memory" not in str(error):
             raise
         return complain(NO_MEMORY, FAILURE)
+
+
+@contextmanager
+def _tracebacks(shown: bool) -> Iterator[None]:
+    """Print where an error came from, before it is told in one line."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        if shown:
+            traceback.print_exc()
+        raise
 
 
 def _message(error: BaseException) -> str:

@@ -61,6 +61,7 @@ def compare_command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
+    debug: options.Debug = False,  # noqa: ARG001 - `run` looks for it
 ) -> None:
     """Report how much more PRED flickers than REF."""
     chosen = given(

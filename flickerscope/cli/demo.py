@@ -23,6 +23,7 @@ def demo_command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
+    debug: options.Debug = False,  # noqa: ARG001 - `run` looks for it
 ) -> None:
     """Render two videos, one with known flicker, and read the flicker back."""
     from flickerscope.demo.run import run_demo

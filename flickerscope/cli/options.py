@@ -12,6 +12,7 @@ __all__ = [
     "Bands",
     "Crop",
     "CsvFile",
+    "Debug",
     "Device",
     "Flow",
     "Frames",
@@ -89,3 +90,4 @@ AllowUnmeasured = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Notes in full.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

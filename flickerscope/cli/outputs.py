@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flickerscope.errors import SettingsError
-from flickerscope.files import check_writable, make_folder, write_bytes
+from flickerscope.files import check_writable, make_folder, write_all
 
 if TYPE_CHECKING:
     from flickerscope.comparison import Comparison
@@ -69,16 +69,26 @@ class Outputs:
         folder = [] if self.folder is None else [str(Path(self.folder) / f"report.{kind}")]
         return folder + ([] if named is None else [named])
 
-    def write(self, renderers: Mapping[str, Callable[[], bytes]]) -> None:
-        """Render every kind that has a target, then write: nothing, if one cannot be rendered."""
+    def write(
+        self,
+        renderers: Mapping[str, Callable[[], bytes]],
+        further: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Render every kind that has a target, then write these and further files.
+
+        Nothing is written if one cannot be rendered, and no file is replaced before all of them
+        are on the disk.
+        """
         data = {kind: render() for kind, render in renderers.items() if self.targets(kind)}
-        for kind, content in data.items():
-            for target in self.targets(kind):
-                if target == STDOUT:
-                    sys.stdout.buffer.write(content)
-                    sys.stdout.buffer.flush()
-                else:
-                    write_bytes(target, content)
+        named = [(target, data[kind]) for kind in data for target in self.targets(kind)]
+        write_all(
+            [(target, content) for target, content in named if target != STDOUT]
+            + list((further or {}).items())
+        )
+        for target, content in named:
+            if target == STDOUT:
+                sys.stdout.buffer.write(content)
+                sys.stdout.buffer.flush()
 
 
 def write_comparison(result: Comparison, outputs: Outputs) -> None:
@@ -102,19 +112,17 @@ def write_analysis(results: Sequence[Measurement], device: str, outputs: Outputs
         "json": lambda: _encoded(document.to_json(document.analysis_document(results, device))),
         "csv": lambda: _encoded(table.analysis_csv(results)),
     }
-    figures = {}
+    further = {}
     if len(results) == 1:
         renderers["png"] = lambda: _figure(results[0])
     elif outputs.folder is not None:
-        figures = {
-            Path(outputs.folder) / f"report-{number}.png": _figure(result)
+        further = {
+            str(Path(outputs.folder) / f"report-{number}.png"): _figure(result)
             for number, result in enumerate(results, 1)
         }
-    outputs.write(renderers)
-    for path, figure in figures.items():
-        write_bytes(path, figure)
     if outputs.save is not None:
-        results[0].save(outputs.save)
+        further[outputs.save] = results[0].to_json().encode()
+    outputs.write(renderers, further)
 
 
 def _figure(result: Comparison | Measurement) -> bytes:

@@ -90,14 +90,18 @@ MOTION_READINGS = (
 """The headline first."""
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What the text of a cell begins with where a spreadsheet computes it."""
+
+
 def comparison_csv(result: Comparison) -> str:
     """One row for every motion-compensated reading, then one for every plane, scale and band.
 
     Bands in cycles/frame, powers in code^2, shares from 0 to 1.
     """
     names = {
-        "pred": " + ".join(clip.info.path for clip in result.pred.clips),
-        "ref": " + ".join(clip.info.path for clip in result.ref.clips),
+        "pred": _names(result.pred),
+        "ref": _names(result.ref),
         "verdict": result.verdict,
     }
     bands = (
@@ -177,8 +181,7 @@ def _video_rows(result: Measurement) -> Iterator[dict[str, Any]]:
         }
         for row in analysis_rows(result)
     )
-    video = " + ".join(clip.info.path for clip in result.clips)
-    return (row | {"video": video} for row in chain(leading, rest))
+    return (row | {"video": _names(result)} for row in chain(leading, rest))
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -194,3 +197,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else value
+
+
+def _names(result: Measurement) -> str:
+    """The paths of its clips, such that no spreadsheet takes ``=1+1.mp4`` for a formula.
+
+    ``./=1+1.mp4`` names the same file.
+    """
+    names = " + ".join(clip.info.path for clip in result.clips)
+    return f"./{names}" if names.startswith(FORMULA) else names

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from flickerscope.errors import FlickerscopeError, OutputError
+from flickerscope.files import replacing
 from flickerscope.inputs.pixels import codes_of, layout_of, line_of, plane_samples
 from flickerscope.video.description import FULL, LIMITED, plane_size
 from flickerscope.video.stream import reason
@@ -34,7 +35,8 @@ def encode(
     """Write (height, width) luma or (height, width, 3) RGB, uint8 full-range code values, as video.
 
     YUV is written as limited-range BT.709, gray and RGB as full range. Nothing passes through
-    swscale unless the pixel format has no whole bytes, such as the ``rgb8`` of a GIF.
+    swscale unless the pixel format has no whole bytes, such as the ``rgb8`` of a GIF. The file is
+    written whole or not at all; raises `OutputError`.
     """
     path = os.fsdecode(path)
     source = iter(frames)
@@ -42,7 +44,7 @@ def encode(
     if first is None:
         raise OutputError(f"{path}: there are no frames to write")
     try:
-        with av.open(f"file:{path}", "w") as container:
+        with replacing(path) as new, av.open(f"file:{new}", "w") as container:
             stream = container.add_stream(codec, rate=rate, options=dict(options or {}))
             if not isinstance(stream, VideoStream):
                 raise OutputError(f"{path}: {codec} is not a video codec")
