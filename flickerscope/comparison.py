@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from flickerscope import excess, judge, remarks
 from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
-from flickerscope.inputs import is_path, open_source
+from flickerscope.inputs import open_source, refuse_unused, taken_by
+from flickerscope.inputs.rate import FrameRate
 from flickerscope.judge import Evidence, Ruling, Verdict
 from flickerscope.kernel import Workers
-from flickerscope.match import Match, Progress, frame_counter
+from flickerscope.match import Match, Progress, Side, frame_counter
 from flickerscope.measure import measure
 from flickerscope.measurement import Measurement, Rung, key
 from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading
 from flickerscope.pulse import Pulse, find_pulses, pulse_evidence
-from flickerscope.resources import pick_resources
+from flickerscope.resources import Resources, pick_resources
 from flickerscope.rungs import headline_band
 from flickerscope.settings import Settings
 from flickerscope.spectrum import Transform
@@ -110,7 +110,10 @@ class Comparison:
 def analyze(
     video: Any,
     *,
-    fps: float | Fraction | None = None,
+    fps: FrameRate | None = None,
+    layout: str | None = None,
+    value_range: str | tuple[float, float] | None = None,
+    key: str | None = None,
     settings: Settings | None = None,
     ladder: bool = False,
     device: str = "auto",
@@ -122,9 +125,15 @@ def analyze(
     """Measure the temporal spectrum of one video.
 
     Args:
-        video: a path, or an array or tensor of shape (T, H, W) or (T, C, H, W) with one or three
-            (RGB) channels, uint8 or float in 0..1; float64 is measured in double precision.
-        fps: frames a second of an array; without it there are cycles/frame, but no Hz.
+        video: the path of a video, of a folder of pictures or of a file of arrays, a pattern such
+            as ``frames/*.png``, or an array or tensor of shape (T, H, W) or (T, C, H, W) with one
+            or three (RGB) channels, uint8, uint16 or float in 0..1; float64 is measured in double
+            precision.
+        fps: frames a second of an array or of pictures; without it there are cycles/frame, but
+            no Hz.
+        layout: the axes of an array, such as ``THWC``; guessed of a file where only one fits.
+        value_range: black and white of an array, such as ``"-1..1"`` or ``(-1, 1)``.
+        key: name of the array in a file that holds several.
         settings: all settings at once; ``options`` change single ones (see `Settings`).
         ladder: measure at every segment length of 32, 25, 16, 14 and 8 frames that fits, so that
             the measurement, once saved, can be compared with videos of any length.
@@ -140,7 +149,10 @@ def analyze(
     """
     chosen = _settings(settings, options)
     resources = pick_resources(device, threads=threads, memory=memory)
-    source = open_source(video, fps=fps, planes=chosen.planes, threads=resources.threads)
+    source = open_source(
+        video, fps=fps, layout=layout, value_range=value_range, key=key,
+        planes=chosen.planes, threads=resources.threads, memory=resources.memory,
+    )  # fmt: skip
     with Workers.start(resources) as workers:
         measurement, _ = measure(
             source, chosen, workers, ladder=ladder, progress=frame_counter(progress, source)
@@ -152,7 +164,10 @@ def compare(
     pred: Any,
     ref: Any,
     *,
-    fps: float | Fraction | None = None,
+    fps: FrameRate | None = None,
+    layout: str | None = None,
+    value_range: str | tuple[float, float] | None = None,
+    key: str | None = None,
     settings: Settings | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -168,7 +183,8 @@ def compare(
         pred: the prediction: a path, array or tensor as in `analyze`, or a `Measurement`.
         ref: the reference, likewise. A `Measurement` made with ``ladder=True`` serves
             predictions of any length.
-        fps: frames a second of arrays; a file brings its own.
+        fps: frames a second of arrays and pictures; a video brings its own.
+        layout, value_range, key: as in `analyze`, for each side that they go with.
         settings, device, threads, memory, progress, options: as in `analyze`.
 
     Raises:
@@ -181,23 +197,34 @@ def compare(
         settings = saved[0].settings
     chosen = _settings(settings, options)
     resources = pick_resources(device, threads=threads, memory=memory)
-    sides = [
-        side
-        if isinstance(side, Measurement)
-        else open_source(
-            side,
-            fps=None if is_path(side) and not (is_path(pred) and is_path(ref)) else fps,
-            planes=chosen.planes,
-            threads=resources.threads,
-        )
-        for side in (pred, ref)
-    ]
+    form = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
+    sides = _open_sides(pred, ref, form, chosen, resources)
     with Workers.start(resources) as workers:
         match = Match(chosen, sides[0], sides[1], workers, progress)
         try:
             return _comparison(match)
         finally:
             match.close()
+
+
+def _open_sides(
+    pred: Any, ref: Any, form: dict[str, Any], settings: Settings, resources: Resources
+) -> list[Side]:
+    """Each as it is or opened, with the options of ``form`` that go with it."""
+    given = [side for side in (pred, ref) if not isinstance(side, Measurement)]
+    refuse_unused(form, *given)
+    return [
+        side
+        if isinstance(side, Measurement)
+        else open_source(
+            side,
+            **{name: form[name] for name in taken_by(side)},
+            planes=settings.planes,
+            threads=resources.threads,
+            memory=resources.memory,
+        )
+        for side in (pred, ref)
+    ]
 
 
 def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:

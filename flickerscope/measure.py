@@ -96,7 +96,8 @@ class _Pass:
             rate = own
         self.rate = rate or own
         self.clock = Clock(
-            interval=None if own is None else 1 / own,
+            # Without a clock, times are the frames' numbers.
+            interval=Fraction(step) if own is None else 1 / own,
             rate=rate,
             gap=WIDE_GAP if info.variable_rate else GAP,
         )

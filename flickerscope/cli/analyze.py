@@ -28,6 +28,10 @@ def analyze_command(
             help="Save the measurement, at every segment length, as a REF for compare.",
         ),
     ] = None,
+    fps: options.Fps = None,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    key: options.Key = None,
     window: options.Window = None,
     segment: options.Segment = None,
     bands: options.Bands = None,
@@ -56,6 +60,7 @@ def analyze_command(
 ) -> None:
     """Measure videos without a reference: flicker along the motion, spectrum, bands."""
     chosen = given(
+        fps=fps, layout=layout, value_range=value_range, key=key,
         window=window, segment=segment, bands=bands, primary=primary, planes=planes,
         scales=scales, frames=frames, crop=crop, motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
@@ -65,11 +70,11 @@ def analyze_command(
     outputs.check(videos)
     limited = check_limit(fail_above, gate, allow_unmeasured, motion)
     from flickerscope.comparison import analyze
-    from flickerscope.inputs.probe import check_file
+    from flickerscope.inputs import check_input
     from flickerscope.resources import pick_device
 
     for video in videos:
-        check_file(video)
+        check_input(video)
 
     took = str(pick_device(device))
     base = load_settings(settings)

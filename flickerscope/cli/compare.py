@@ -27,6 +27,10 @@ def compare_command(
     json_file: options.JsonFile = None,
     png: options.PngFile = None,
     csv: options.CsvFile = None,
+    fps: options.Fps = None,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    key: options.Key = None,
     window: options.Window = None,
     segment: options.Segment = None,
     bands: options.Bands = None,
@@ -65,6 +69,7 @@ def compare_command(
 ) -> None:
     """Report how much more PRED flickers than REF."""
     chosen = given(
+        fps=fps, layout=layout, value_range=value_range, key=key,
         window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
         scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
         texture=texture, flow=flow,

@@ -15,9 +15,12 @@ __all__ = [
     "Debug",
     "Device",
     "Flow",
+    "Fps",
     "Frames",
     "Gate",
     "JsonFile",
+    "Key",
+    "Layout",
     "Memory",
     "Motion",
     "NoProgress",
@@ -31,10 +34,22 @@ __all__ = [
     "SettingsFile",
     "Texture",
     "Threads",
+    "ValueRange",
     "Verbose",
     "Window",
 ]
 
+Fps = Annotated[
+    str | None, typer.Option(help="Frames a second of pictures and arrays: 24 or 30000/1001.")
+]
+Layout = Annotated[
+    str | None, typer.Option(help="Axes of an array: THW, TCHW, THWC, CTHW, BTCHW; default: found.")
+]
+ValueRange = Annotated[
+    str | None,
+    typer.Option(help="Black..white of an array, such as -1..1; default 0..1, 0..255, 0..65535."),
+]
+Key = Annotated[str | None, typer.Option(help="Which array of an .npz, .pt or .safetensors file.")]
 Window = Annotated[str | None, typer.Option(help="hann or boxcar; default hann.")]
 Segment = Annotated[
     int | None, typer.Option(help="Frames a segment; default 32, or what the shorter video has.")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,33 +11,97 @@ from numpy.typing import NDArray
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.arrays import ArraySource
+from flickerscope.inputs.images import ImageSequence, is_image_sequence
+from flickerscope.inputs.layout import guess_layout
+from flickerscope.inputs.probe import check_file
+from flickerscope.inputs.rate import FrameRate
 from flickerscope.inputs.source import Source
+from flickerscope.inputs.tensors import is_tensor_file, load_tensor
+from flickerscope.resources import pick_resources
 from flickerscope.settings import Planes
 
-__all__ = ["is_path", "open_source"]
+__all__ = ["check_input", "open_source", "refuse_unused", "taken_by"]
+
+_ALL: Final = ("fps", "layout", "value_range", "key")
+
+_FOR: Final = {
+    "fps": "fps is for arrays and pictures; a file brings its own",
+    "layout": "layout is for arrays; a video or a folder of pictures needs none",
+    "value_range": "value_range is for arrays; a video or a folder of pictures needs none",
+    "key": "key is for files that hold several arrays",
+}
+"""What to say of an option that does not go with what was given."""
 
 
-def is_path(video: object) -> bool:
-    """Whether a video is given by its file."""
-    return isinstance(video, (str, os.PathLike))
+def taken_by(video: object) -> tuple[str, ...]:
+    """Names of the options that go with a video: none with a file that brings its own."""
+    if not isinstance(video, (str, os.PathLike)):
+        return _ALL[:3]
+    path = os.fsdecode(video)
+    if is_image_sequence(path):
+        return _ALL[:1]
+    return _ALL if is_tensor_file(path) else ()
+
+
+def refuse_unused(options: dict[str, Any], *videos: object) -> None:
+    """Raise `SettingsError` for an option that goes with none of the videos."""
+    for name, value in options.items():
+        if value is not None and not any(name in taken_by(video) for video in videos):
+            raise SettingsError(_FOR[name])
+
+
+def check_input(path: str) -> None:
+    """Refuse what cannot be measured at first sight, before a long run."""
+    if not is_image_sequence(path):
+        check_file(path)
 
 
 def open_source(
     video: str | os.PathLike[str] | NDArray[Any] | torch.Tensor,
     *,
-    fps: Fraction | float | int | None = None,
+    fps: FrameRate | None = None,
+    layout: str | None = None,
+    value_range: str | tuple[float, float] | None = None,
+    key: str | None = None,
     planes: Planes = "y",
     threads: int | None = None,
+    memory: int | None = None,
 ) -> Source:
-    """Make a source of a path, a numpy array or a torch tensor; ``fps`` is for the last two."""
-    if isinstance(video, (str, os.PathLike)):
-        if fps is not None:
-            raise SettingsError("fps is for arrays; a file brings its own")
-        from flickerscope.video import VideoFile  # arrays work without PyAV
+    """Make a source of a path, a numpy array or a torch tensor.
 
-        return VideoFile(video, planes=planes, threads=threads)
+    Args:
+        video: a video, a folder or pattern of pictures, a file of arrays, or an array.
+        fps: frames a second of pictures and arrays.
+        layout: of an array, such as ``THWC``; guessed for a file where only one fits.
+        value_range: black and white of an array.
+        key: which array of a file.
+        planes: luma alone, or chroma too.
+        threads: for decoding a video.
+        memory: bytes that may be loaded; default: half of the machine's memory.
+    """
+    given = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
     if isinstance(video, (np.ndarray, torch.Tensor)):
-        return ArraySource(video, fps=fps, planes=planes)
-    raise InputError(
-        f"got {type(video).__name__}; allowed are a path, a numpy array or a torch tensor"
-    )
+        refuse_unused(given, video)
+        return ArraySource(video, fps=fps, planes=planes, layout=layout, value_range=value_range)
+    if not isinstance(video, (str, os.PathLike)):
+        raise InputError(
+            f"got {type(video).__name__}; allowed are a path, a numpy array or a torch tensor"
+        )
+    path = os.fsdecode(video)
+    refuse_unused(given, path)
+    if is_image_sequence(path):
+        return ImageSequence(path, fps=fps, planes=planes)
+    if is_tensor_file(path):
+        room = memory or pick_resources("cpu").memory
+        array = load_tensor(path, key=key, memory=room)
+        notes: tuple[str, ...] = ()
+        if layout is None:
+            layout = guess_layout(tuple(int(n) for n in array.shape), path)
+            notes = (f"layout taken as {layout}, which alone fits its shape",)
+        return ArraySource(
+            array, fps=fps, planes=planes, layout=layout, value_range=value_range, name=path,
+            notes=notes,
+        )  # fmt: skip
+    from flickerscope.video import VideoFile  # arrays work without PyAV
+
+    return VideoFile(video, planes=planes, threads=threads)

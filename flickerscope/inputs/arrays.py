@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -11,50 +12,64 @@ import torch
 from numpy.typing import NDArray
 
 from flickerscope.errors import InputError, SettingsError
+from flickerscope.inputs.layout import arrange
 from flickerscope.inputs.pixels import names_of, rgb_fixed, rgb_float
+from flickerscope.inputs.rate import FrameRate, rate_of
 from flickerscope.inputs.source import Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "parse_range"]
 
 
-_ALLOWED = "allowed are (T, H, W) or (T, C, H, W) with C = 1 or 3, uint8, or floats in 0..1"
+_ALLOWED = "allowed are (T, H, W) or (T, C, H, W) with C = 1 or 3, uint8, uint16, or floats in 0..1"
+_PEAK = {torch.uint8: 255, torch.uint16: 65535}
 
 
 class ArraySource:
     """A numpy array or a torch tensor of frames, on the device where it is.
 
-    ``(T, H, W)`` or ``(T, C, H, W)`` with C = 1 (gray) or 3 (RGB); uint8, or floats in 0..1.
-    float64 stays float64, other floats are read as float32, RGB becomes BT.709 luma. Nothing but
-    one frame at a time is ever copied.
+    ``(T, H, W)`` or ``(T, C, H, W)`` with C = 1 (gray) or 3 (RGB), or as ``layout`` says; uint8,
+    uint16, or floats in 0..1, or in ``value_range``: what is black and what is white. float64
+    stays float64, other floats are read as float32, RGB becomes BT.709 luma. Nothing but one frame
+    at a time is ever copied.
     """
 
     def __init__(
         self,
         array: NDArray[Any] | torch.Tensor,
         *,
-        fps: Fraction | float | int | None = None,
+        fps: FrameRate | None = None,
         planes: Planes = "y",
+        layout: str | None = None,
+        value_range: str | tuple[float, float] | None = None,
         name: str = "array",
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._names = names_of(planes)
+        chosen = parse_range(value_range)
+        if layout is not None:
+            array = arrange(array, layout, name)
         self._array, self._rgb = _checked_shape(array, name)
         self._kind = _kind(self._array, name)
+        self._range = self._fitting(chosen, name)
         if planes == "yuv" and not self._rgb:
             raise InputError(f"{name}: gray has no colour planes; use planes='y' or give RGB")
-        self._rate = _rate(fps)
-        if self._kind != torch.uint8:
+        self._rate = rate_of(fps)
+        if self._kind not in _PEAK or chosen is not None:
             _check_values(self, name)
         height, width = (int(n) for n in self._array.shape[-2:])
         self._planes = tuple(self._plane(name, height, width) for name in self._names)
-        notes = ("luma by BT.709 weights from RGB",) if self._rgb else ()
+        if self._rgb:
+            notes = (*notes, "luma by BT.709 weights from RGB")
+        if chosen is not None:
+            notes = (*notes, "values {:g}..{:g} taken as black to white".format(*chosen))
         self._info = VideoInfo(
             path=name,
             width=width,
             height=height,
             rate=self._rate,
             pixel_format="rgb" if self._rgb else "gray",
-            bits=8 if self._kind == torch.uint8 else None,
+            bits={torch.uint8: 8, torch.uint16: 16}.get(self._kind),
             range="full",
             matrix="bt709" if self._rgb else None,
             promised_frames=int(self._array.shape[0]),
@@ -82,7 +97,7 @@ class ArraySource:
             yield Frame(time, self._converted(self._channels(index)))
 
     def _channels(self, index: int) -> torch.Tensor:
-        """Frame ``index`` as (C, height, width), uint8, float32 or float64; or a view."""
+        """Frame ``index`` as (C, height, width), uint8, uint16, float32 or float64; or a view."""
         frame = self._array[index]
         if isinstance(frame, np.ndarray):
             native = frame.dtype.newbyteorder("=")
@@ -98,18 +113,50 @@ class ArraySource:
         if not self._rgb:
             return (channels[0],)
         rgb = channels.unbind(0)
-        if self._kind == torch.uint8:
-            return tuple(rgb_fixed(rgb, name=name) for name in self._names)
+        if self._kind in _PEAK:
+            white = int(self._range[1])
+            return tuple(rgb_fixed(rgb, name=name, white=white) for name in self._names)
         return tuple(rgb_float(rgb, name=name) for name in self._names)
 
     def _plane(self, name: str, height: int, width: int) -> Plane:
         """How the samples of one plane are to be read."""
-        scale, offset, dtype = 255.0, 0.0 if name == "y" else 128.0, self._kind
-        if self._kind == torch.uint8:
-            scale, offset = 1.0, 0.0
-            if self._rgb:
-                scale, dtype = 1 / 256, torch.uint16
+        low, high = self._range
+        scale, dtype = 255 / (high - low), self._kind
+        offset = -low * scale if name == "y" else 128.0
+        if self._rgb and self._kind in _PEAK:
+            scale, offset, dtype = 1 / 256, 0.0, torch.uint16
         return Plane(name=name, height=height, width=width, dtype=dtype, scale=scale, offset=offset)
+
+    def _fitting(self, chosen: tuple[float, float] | None, name: str) -> tuple[float, float]:
+        """The values of black and white: those asked for, or what the kind of number suggests."""
+        peak = _PEAK.get(self._kind)
+        if chosen is None:
+            return 0.0, float(peak or 1)
+        low, high = chosen
+        if peak and (low < 0 or high > peak):
+            raise InputError(f"{name}: its values lie in 0..{peak}, not in {low:g}..{high:g}")
+        if peak and self._rgb and (low or high % 1):
+            raise InputError(
+                f"{name}: integer RGB has black at 0 and white at a whole number, got "
+                f"{low:g}..{high:g}; give floats"
+            )
+        return chosen
+
+
+def parse_range(given: str | tuple[float, float] | None) -> tuple[float, float] | None:
+    """Values of black and white, of text such as ``-1..1`` or of a pair of numbers."""
+    if given is None:
+        return None
+    try:
+        low, high = given.split("..") if isinstance(given, str) else given
+        chosen = float(low), float(high)
+    except (TypeError, ValueError):
+        chosen = 0.0, 0.0
+    if not (math.isfinite(chosen[0]) and math.isfinite(chosen[1]) and chosen[0] < chosen[1]):
+        raise SettingsError(
+            f"value_range is {given!r}; allowed are two numbers, black and white, as in -1..1"
+        )
+    return chosen
 
 
 def _checked_shape(array: object, name: str) -> tuple[NDArray[Any] | torch.Tensor, bool]:
@@ -124,53 +171,55 @@ def _checked_shape(array: object, name: str) -> tuple[NDArray[Any] | torch.Tenso
         raise InputError(f"{got}; {_ALLOWED}")
     if len(shape) == 4 and shape[1] not in (1, 3):
         last = shape[3] in (1, 3)
-        hint = "channels come second: move the last axis to axis 1" if last else _ALLOWED
+        hint = (
+            "channels come second: move the last axis to axis 1, or say layout THWC"
+            if last
+            else _ALLOWED
+        )
         raise InputError(f"{got}; {hint}")
     return array, len(shape) == 4 and shape[1] == 3
 
 
 def _kind(array: NDArray[Any] | torch.Tensor, name: str) -> torch.dtype:
-    """The dtype in which the frames are read: uint8, float32 or float64."""
+    """The dtype in which the frames are read: uint8, uint16, float32 or float64."""
     if isinstance(array, torch.Tensor) and array.layout is not torch.strided:
         raise InputError(f"{name}: got a {array.layout} tensor; give a dense one")
     text = str(array.dtype).removeprefix("torch.")
     if isinstance(array, np.ndarray):
         text = array.dtype.newbyteorder("=").name
-    kinds = {"uint8": torch.uint8, "float64": torch.float64}
+    kinds = {"uint8": torch.uint8, "uint16": torch.uint16, "float64": torch.float64}
     kinds |= dict.fromkeys(("float16", "bfloat16", "float32"), torch.float32)
     if text not in kinds:
         raise InputError(f"{name}: got {text}; {_ALLOWED}")
     return kinds[text]
 
 
-def _rate(fps: Fraction | float | int | None) -> Fraction | None:
-    """Frames a second as a fraction."""
-    if fps is None:
-        return None
-    try:
-        rate = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise SettingsError(f"fps is {fps!r}; allowed are numbers above 0") from error
-    if rate <= 0:
-        raise SettingsError(f"fps is {fps!r}; allowed are numbers above 0")
-    return rate
-
-
 def _check_values(source: ArraySource, name: str) -> None:
-    """Refuse NaN, infinity and values outside 0..1; reads frame by frame, waits for a GPU once."""
-    array = source._array
-    extremes = [torch.aminmax(source._channels(i)) for i in range(int(array.shape[0]))]
-    bottom = float(torch.stack([low for low, _ in extremes]).min())
-    top = float(torch.stack([high for _, high in extremes]).max())
-    if bottom >= 0 and top <= 1:
+    """Refuse NaN, infinity and values out of range; reads frame by frame, waits for a GPU once."""
+    array, (low, high) = source._array, source._range
+    extremes = [torch.aminmax(_countable(source._channels(i))) for i in range(int(array.shape[0]))]
+    bottom = float(torch.stack([least for least, _ in extremes]).min())
+    top = float(torch.stack([most for _, most in extremes]).max())
+    if bottom >= low and top <= high:
         return
-    if not np.isfinite(bottom) or not np.isfinite(top):
-        raise InputError(f"{name}: got NaN or infinity; allowed are finite floats in 0..1")
+    allowed = f"allowed are finite floats in {low:g}..{high:g}"
+    if not math.isfinite(bottom) or not math.isfinite(top):
+        raise InputError(f"{name}: got NaN or infinity; {allowed}")
     text = str(array.dtype).removeprefix("torch.")
+    if (low, high) != (0, 1):
+        raise InputError(f"{name}: got {text} in {bottom:g}..{top:g}, not in {low:g}..{high:g}")
     if bottom >= 0 and 1.5 < top <= 255:
         raise InputError(
-            f"{name}: got {text} in 0..255; divide by 255 (allowed are floats in 0..1)"
+            f"{name}: got {text} in 0..255; divide by 255, or say value_range 0..255 "
+            "(allowed are floats in 0..1)"
         )
     if bottom >= -1 and top <= 1:
-        raise InputError(f"{name}: got {text} in -1..1; map it to 0..1 by (x + 1) / 2, or clamp it")
+        raise InputError(
+            f"{name}: got {text} in -1..1; say value_range -1..1 (allowed are floats in 0..1)"
+        )
     raise InputError(f"{name}: got {text} in {bottom:g}..{top:g}; allowed are floats in 0..1")
+
+
+def _countable(samples: torch.Tensor) -> torch.Tensor:
+    """In a type of which torch finds the extremes."""
+    return samples.to(torch.int32) if samples.dtype == torch.uint16 else samples

@@ -1,0 +1,188 @@
+"""Folders and globs of pictures as sources of frames."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from flickerscope.errors import InputError
+from flickerscope.inputs.rate import FrameRate, rate_of
+from flickerscope.inputs.source import Frame, Plane, VideoInfo
+from flickerscope.settings import Planes
+
+if TYPE_CHECKING:
+    from flickerscope.video import VideoFile
+
+__all__ = ["IMAGE_SUFFIXES", "ImageSequence", "is_image_sequence", "natural_order"]
+
+IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr")
+
+_SAME: Final = {".jpeg": ".jpg", ".tiff": ".tif"}
+_TAIL: Final = 1024
+
+
+def is_image_sequence(path: str) -> bool:
+    """Whether a path is a folder, or a pattern such as ``frames/*.png`` and no file's name."""
+    return os.path.isdir(path) or (glob.has_magic(path) and not os.path.lexists(path))
+
+
+def natural_order(path: str) -> tuple[tuple[str, int], ...]:
+    """A key for sorting by the numbers in names: frame2 before frame10."""
+    parts = re.split("([0-9]+)", path)
+    # Text and number alternate; a last text without a number ends with -1.
+    texts, numbers = parts[::2], [*map(int, parts[1::2]), -1]
+    return tuple(zip(texts, numbers, strict=True))
+
+
+class ImageSequence:
+    """The pictures of a folder, or those whose names fit a pattern, in natural order.
+
+    The last number in a name is the frame's place in time where all names have one that grows;
+    numbers that are missing are a gap. Each picture is read as a video of one frame is.
+    """
+
+    def __init__(self, path: str, *, fps: FrameRate | None = None, planes: Planes = "y") -> None:
+        self._name, self._names = path, planes
+        self._rate = rate_of(fps)
+        self._paths, notes = _pictures(path)
+        self._places, more = _places(self._paths)
+        self._lost = 0
+        self._marks = 0
+        self._trouble: str | None = None
+        first = self._first()
+        self._planes = first.planes
+        self._info = replace(
+            first.info,
+            path=path,
+            rate=self._rate,
+            container="images",
+            promised_frames=len(self._paths),
+            variable_rate=False,
+            notes=(*first.info.notes, *notes, *more),
+        )
+
+    @property
+    def info(self) -> VideoInfo:
+        """Description; what is said of the samples is that of the first picture."""
+        return self._info
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Luma, then Cb and Cr where they were asked for."""
+        return self._planes
+
+    def frames(self) -> Iterator[Frame]:
+        """All pictures that can be read; others are counted, and leave a gap in time."""
+        self._lost, self._marks, self._trouble = 0, 0, None
+        for path, place in zip(self._paths, self._places, strict=True):
+            try:
+                picture = self._open(path)
+                frame = next(picture.frames())
+            except InputError as error:
+                self._lost += 1
+                self._trouble = self._trouble or str(error)
+                continue
+            if picture.planes != self._planes:
+                raise InputError(self._mismatch(path, picture))
+            if picture.problems() or _is_cut_off(path):
+                self._marks += 1
+            time = Fraction(place) / self._rate if self._rate else Fraction(place)
+            yield Frame(time, frame.planes)
+
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong in the last reading, one sentence each."""
+        total, found = len(self._paths), []
+        if self._lost:
+            found.append(
+                f"{self._lost} of {total} frames could not be decoded (first error: "
+                f"{self._trouble})"
+            )
+        if self._marks:
+            found.append(f"{self._marks} of {total} decoded frames are marked as damaged")
+        return tuple(found)
+
+    def _open(self, path: str) -> VideoFile:
+        from flickerscope.video import VideoFile  # arrays work without PyAV
+
+        return VideoFile(path, planes=self._names, threads=1)
+
+    def _first(self) -> VideoFile:
+        """The first picture that can be read."""
+        trouble: InputError | None = None
+        for path in self._paths:
+            try:
+                return self._open(path)
+            except InputError as error:
+                trouble = trouble or error
+        raise InputError(f"{self._name}: none of its pictures can be read: {trouble}") from trouble
+
+    def _mismatch(self, path: str, picture: VideoFile) -> str:
+        here, first = picture.info, self._info
+        if (here.width, here.height) != (first.width, first.height):
+            return (
+                f"{path}: is {here.width}x{here.height}, the pictures before it are "
+                f"{first.width}x{first.height}; give frames of one size"
+            )
+        return (
+            f"{path}: is {here.pixel_format}, the pictures before it are {first.pixel_format}; "
+            "give frames of one kind"
+        )
+
+
+def _pictures(path: str) -> tuple[list[str], list[str]]:
+    """Pictures in natural order, and notes on what was left out."""
+    try:
+        if os.path.isdir(path):
+            found = [os.path.join(path, name) for name in os.listdir(path) if name[0] != "."]
+        else:
+            found = glob.glob(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    files = [name for name in found if os.path.isfile(name)]
+    pictures = sorted((n for n in files if n.lower().endswith(IMAGE_SUFFIXES)), key=natural_order)
+    if not pictures:
+        where = "holds no pictures" if os.path.isdir(path) else "no picture has such a name"
+        raise InputError(f"{path}: {where}; allowed are {', '.join(s[1:] for s in IMAGE_SUFFIXES)}")
+    kinds = sorted({_SAME.get(k, k) for k in (os.path.splitext(n)[1].lower() for n in pictures)})
+    if len(kinds) > 1:
+        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        raise InputError(
+            f"{path}: holds pictures of several kinds ({', '.join(k[1:] for k in kinds)}); choose "
+            f"one by a pattern such as '{os.path.join(folder, '*' + kinds[0])}'"
+        )
+    others = len(files) - len(pictures)
+    notes = [f"{others} file{'' if others == 1 else 's'} beside the pictures ignored"]
+    return pictures, notes if others else []
+
+
+def _places(paths: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Each picture's place in time, counted in frames, and a note where numbers are missing."""
+    inorder = list(range(len(paths)))
+    found = [re.findall("[0-9]+", os.path.splitext(os.path.basename(path))[0]) for path in paths]
+    if len(paths) < 2 or not all(found):
+        return inorder, []
+    numbers = [int(digits[-1]) for digits in found]
+    steps = [b - a for a, b in pairwise(numbers)]
+    usual = sorted(steps)[len(steps) // 2]  # every fourth frame of a video has no gap after each
+    if usual < 1 or any(step < 1 or step % usual for step in steps):
+        return inorder, ["numbers in the names grow unevenly: frames taken one after the other"]
+    places = [(number - numbers[0]) // usual for number in numbers]
+    missing = places[-1] + 1 - len(paths)
+    if not missing:
+        return places, []
+    return places, [f"{missing} of {places[-1] + 1} numbers missing in the names: taken as gaps"]
+
+
+def _is_cut_off(path: str) -> bool:
+    """Whether a JPEG lacks its end: FFmpeg fills what is missing with gray and says nothing."""
+    if not path.lower().endswith((".jpg", ".jpeg")):
+        return False
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+        return b"\xff\xd9" not in file.read()
