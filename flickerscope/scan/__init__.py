@@ -1,1 +1,1 @@
-"""Many clips at once: which prediction belongs to which reference."""
+"""What a run over many clips is built from: pairing, worker processes, a journal."""
