@@ -35,6 +35,7 @@ FLOORS = {
     "video": 2,
     "histogram": 3,
     "kernel": 3,
+    "losses": 3,
     "motion": 3,
     "measure": 4,
     "measurement": 4,
