@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope.errors import InputError
+from flickerscope.errors import InputError, SettingsError
 
 __all__ = [
     "Batch",
@@ -145,6 +145,8 @@ def signed_rank_p(values: Values, *, alternative: Alternative = "greater") -> fl
     from scipy.special import ndtr
     from scipy.stats import rankdata
 
+    if alternative not in ("greater", "less", "two-sided"):
+        raise SettingsError(f"alternative: greater, less or two-sided, got {alternative!r}")
     kept = _checked(values)
     kept = kept[kept != 0]
     if not len(kept):

@@ -23,6 +23,7 @@ PACKAGE = REPOSITORY / "flickerscope"
 FLOORS = {
     "errors": 1,
     "files": 1,
+    "order": 1,
     "resources": 1,
     "settings": 1,
     "align": 2,

@@ -12,7 +12,8 @@ import pytest
 from flickerscope import InputError, SettingsError, TooShortError, analyze, compare
 from flickerscope.cli.app import run
 from flickerscope.inputs import open_source
-from flickerscope.inputs.images import ImageSequence, natural_order
+from flickerscope.inputs.images import ImageSequence
+from flickerscope.order import natural_order
 from flickerscope.video import encode
 
 RNG = np.random.default_rng(4)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from flickerscope.errors import InputError, SettingsError
+from flickerscope.order import natural_order
 from flickerscope.scan.pairing import (
     Pairing,
     find_videos,
-    natural_key,
     pair_folders,
     pair_list,
     pair_names,
@@ -33,7 +33,7 @@ def folder(root: Path, *names: str) -> Path:
 def test_numbers_sort_by_value_and_case_does_not_count() -> None:
     names = ["clip2", "Clip10", "clip1", "clip02", "a/9", "a/10", "", "7", "²"]
     wanted = ["", "7", "a/9", "a/10", "clip1", "clip02", "clip2", "Clip10", "²"]
-    assert sorted(names, key=natural_key) == wanted
+    assert sorted(names, key=natural_order) == wanted
 
 
 def test_videos_pair_by_path_and_stem_whatever_the_order() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from flickerscope.errors import InputError
+from flickerscope.errors import InputError, SettingsError
 from flickerscope.stats import (
     Batch,
     Counts,
@@ -47,6 +47,11 @@ def test_signed_ranks_are_exact_with_ties_by_counting_all_signs(values: list[flo
 
 def test_all_values_positive_give_one_in_two_to_the_n() -> None:
     assert signed_rank_p([3, 1, 4, 1.5, 9]) == pytest.approx(2**-5)
+
+
+def test_an_unknown_alternative_is_refused() -> None:
+    with pytest.raises(SettingsError, match="greater, less or two-sided"):
+        signed_rank_p([1.0], alternative="more")
 
 
 def test_nothing_but_zeros_is_no_evidence() -> None:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 from flickerscope.errors import InputError
 from flickerscope.inputs.rate import FrameRate, rate_of
 from flickerscope.inputs.source import Frame, Plane, VideoInfo
+from flickerscope.order import natural_order
 from flickerscope.settings import Planes
 
 if TYPE_CHECKING:
     from flickerscope.video import VideoFile
 
-__all__ = ["IMAGE_SUFFIXES", "ImageSequence", "is_image_sequence", "natural_order"]
+__all__ = ["IMAGE_SUFFIXES", "ImageSequence", "is_image_sequence"]
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr")
 
@@ -30,14 +31,6 @@ _TAIL: Final = 1024
 def is_image_sequence(path: str) -> bool:
     """Whether a path is a folder, or a pattern such as ``frames/*.png`` and no file's name."""
     return os.path.isdir(path) or (glob.has_magic(path) and not os.path.lexists(path))
-
-
-def natural_order(path: str) -> tuple[tuple[str, int], ...]:
-    """A key for sorting by the numbers in names: frame2 before frame10."""
-    parts = re.split("([0-9]+)", path)
-    # Text and number alternate; a last text without a number ends with -1.
-    texts, numbers = parts[::2], [*map(int, parts[1::2]), -1]
-    return tuple(zip(texts, numbers, strict=True))
 
 
 class ImageSequence:

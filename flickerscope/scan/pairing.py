@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
 from flickerscope.errors import InputError, SettingsError
+from flickerscope.order import natural_order
 
 __all__ = [
     "Pair",
@@ -20,7 +21,6 @@ __all__ = [
     "Pairing",
     "Unpaired",
     "find_videos",
-    "natural_key",
     "pair_folders",
     "pair_list",
     "pair_names",
@@ -30,7 +30,7 @@ PairBy = Literal["stem", "name", "regex"]
 
 SUFFIXES: Final = (
     *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
-    *(".mxf", ".ogv", ".ts", ".webm", ".webp", ".wmv", ".y4m"),
+    *(".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
 )
 COLUMNS: Final = "pred", "ref", "model", "prompt", "seed"
 ONE_MODEL: Final = "pred"
@@ -93,13 +93,6 @@ class Pairing:
             raise InputError("there are no videos to pair")
 
 
-def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Sort key by which ``clip2`` comes before ``clip10``, whatever the case."""
-    pieces = re.findall(r"[0-9]+|[^0-9]+", text)
-    parts = ((0, int(p), "") if "0" <= p[0] <= "9" else (1, 0, p.casefold()) for p in pieces)
-    return tuple(parts), text
-
-
 def find_videos(folder: str | os.PathLike[str]) -> list[str]:
     """Paths of the videos below a folder, relative to it with forward slashes, in natural order.
 
@@ -123,7 +116,7 @@ def find_videos(folder: str | os.PathLike[str]) -> list[str]:
         ]
     if not names:
         raise InputError(f"{folder}: holds no videos; allowed are {' '.join(SUFFIXES)}")
-    return sorted(names, key=natural_key)
+    return sorted(names, key=natural_order)
 
 
 def pair_folders(
@@ -180,7 +173,7 @@ def pair_names(
     read = _reader(by, pattern)
     theirs: dict[str, str] = {}
     unpaired, used = [], set()
-    for name in sorted(refs, key=natural_key):
+    for name in sorted(refs, key=natural_order):
         key = read(name).key
         if key is None:
             unpaired.append(Unpaired("ref", model, name))
@@ -190,7 +183,7 @@ def pair_names(
             theirs[key] = name
     pairs: list[Pair] = []
     taken: dict[tuple[str | None, str | None], str] = {}
-    for name in sorted(preds, key=natural_key):
+    for name in sorted(preds, key=natural_order):
         label = read(name)
         if label.key is not None:
             identity = (label.key, label.seed if by == "regex" else None)
