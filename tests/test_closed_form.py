@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from reference import as_flat_video, as_video, band_power, bins_of, read
 
-from flickerscope import analyze, compare
+import flickerscope
 from flickerscope.excess import excess_db
 from flickerscope.spectrum import tone_amplitude
+
+# What follows the motion has tests of its own, and costs most of the time.
+analyze = partial(flickerscope.analyze, motion=False)
+compare = partial(flickerscope.compare, motion=False)
 
 N = 32
 FPS = 24

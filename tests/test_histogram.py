@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +14,14 @@ from hypothesis.extra import numpy as hnp
 from reference import as_video
 from scipy import stats
 
-from flickerscope import analyze, compare, histogram
+import flickerscope
+from flickerscope import histogram
 from flickerscope.histogram import BINS, EDGES, count, mean_shift_db, wasserstein_db
 from flickerscope.measurement import Spectrum
+
+# What follows the motion has tests of its own, and costs most of the time.
+analyze = partial(flickerscope.analyze, motion=False)
+compare = partial(flickerscope.compare, motion=False)
 
 EDGES_DB = 10 * np.log10(EDGES)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import reference
 import torch
 from reference import as_flat_video, as_video, bins_of, read, textured
 
+import flickerscope
 import flickerscope.kernel
-from flickerscope import InputError, Settings, SettingsError, TooShortError, analyze, compare
+from flickerscope import InputError, Settings, SettingsError, TooShortError
+
+# What follows the motion has tests of its own, and costs most of the time.
+analyze = partial(flickerscope.analyze, motion=False)
+compare = partial(flickerscope.compare, motion=False)
 
 SCALES = ("pixel", "block", "global")
 
@@ -491,12 +498,18 @@ def test_every_setting_has_a_test_in_which_it_changes_a_number():
     # axis: see test_comparison.py; flow: test_raft.py; thresholds: test_judge.py; texture: below
     thresholds = {"min_excess", "min_flicker", "min_area", "min_coverage", "still_speed"}
     assert set(changes) | {"axis", "flow", "texture"} | thresholds == set(Settings().to_dict())
+    pair, colour = (x, y), (rgb, rgb[:, ::-1].copy())
+    plain = numbers(*pair)
     for name, value in changes.items():
-        pred, ref = (rgb, rgb[:, ::-1].copy()) if name == "planes" else (x, y)
-        assert numbers(pred, ref, **{name: value}) != numbers(pred, ref), name
+        if name == "planes":
+            assert numbers(*colour, planes=value) != numbers(*colour)
+        elif name == "motion":
+            assert numbers(*pair, motion=True) != plain
+        else:
+            assert numbers(*pair, **{name: value}) != plain, name
     large = footage(8, 144, 144)
-    assert analyze(large).clips[0].motion.texture is not None
-    assert analyze(large, texture=False).clips[0].motion.texture is None
+    assert analyze(large, motion=True).clips[0].motion.texture is not None
+    assert analyze(large, motion=True, texture=False).clips[0].motion.texture is None
 
 
 @pytest.mark.parametrize(

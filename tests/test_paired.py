@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import reference
 from reference import as_video
 
-from flickerscope import InputError, analyze, compare
+import flickerscope
+from flickerscope import InputError
+
+# What follows the motion has tests of its own, and costs most of the time.
+analyze = partial(flickerscope.analyze, motion=False)
+compare = partial(flickerscope.compare, motion=False)
 
 HF = 2
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+from functools import partial
 
 import numpy as np
 import pytest
 import reference
 
-from flickerscope import analyze
+import flickerscope
+
+# What follows the motion has tests of its own, and costs most of the time.
+analyze = partial(flickerscope.analyze, motion=False)
 
 SCALES = ("pixel", "block", "global")
 CLIPS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flickerscope import TooShortError, analyze
+import flickerscope
+from flickerscope import TooShortError
 from flickerscope.segments import CutDetector, ShotSegments, frame_correlation, segment_starts
+
+# What follows the motion has tests of its own, and costs most of the time.
+analyze = partial(flickerscope.analyze, motion=False)
 
 
 @pytest.mark.parametrize(
