@@ -224,6 +224,19 @@ def test_the_matching_weights_make_the_x0_loss_that_of_the_target() -> None:
         torch.testing.assert_close(loss, expected)
 
 
+@pytest.mark.parametrize("weights", [losses.diff(2), torch.ones(4)])
+def test_a_validation_without_gradients_may_come_before_training(
+    weights: losses.SpectralWeights | torch.Tensor,
+) -> None:
+    loss = SpectralLoss(weights)
+    with torch.inference_mode():
+        before = loss(clips(2, 4, 3), clips(2, 4, 3, seed=1))
+    pred = clips(2, 4, 3).requires_grad_()
+    after = loss(pred, clips(2, 4, 3, seed=1))
+    after.backward()
+    assert after == before
+
+
 @pytest.mark.parametrize("weights", [losses.frame(), losses.csf(24), losses.band(1, 2, 24)])
 def test_a_loss_can_be_pickled_with_its_model(weights: losses.SpectralWeights) -> None:
     loss = SpectralLoss(weights)

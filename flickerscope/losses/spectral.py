@@ -65,8 +65,8 @@ class SpectralLoss(nn.Module):
             weights: a factor for the loss of each clip, of shape (B,).
 
         Raises:
-            InputError: where the shapes do not fit.
-            SettingsError: for weights that do not fit the number of frames.
+            InputError: where the shapes, or the spectral weights and the frames, do not fit.
+            SettingsError: for spectral weights that are negative or infinite.
         """
         check_pair(pred, target, self.time_dim, weights)
         with torch.autocast(pred.device.type, enabled=False):
@@ -88,8 +88,11 @@ class SpectralLoss(nn.Module):
                     f"weights of shape {tuple(curve.shape)} for clips of {frames} frames"
                 )
             _check_weights(curve, frames)
-            basis = dct_basis(frames) * curve.to("cpu", torch.float64).sqrt()[:, None]
-            self._cached = asked, basis.to(error)
+            # Kept for training too, though a validation in inference mode may come first.
+            with torch.inference_mode(False):
+                curve = curve.detach().to("cpu", torch.float64).clone()
+                basis = dct_basis(frames) * curve.sqrt()[:, None]
+                self._cached = asked, basis.to(error.dtype).to(error.device)
         return self._cached[1]
 
     def extra_repr(self) -> str:
