@@ -290,6 +290,7 @@ def _comparison(match: Match) -> Comparison:
             *remarks.by_role(pred, ref, "notes"),
         ),
         warnings=(
+            *remarks.swap_warnings(pred.clips[0].info.path, ref.clips[0].info.path),
             *remarks.motion_warnings(motion, ruling, settings),
             *remarks.comparison_warnings(headline, floor_db, change, segment, settings),
             *remarks.colour_warnings(table, headline),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from flickerscope.excess import BandExcess, MotionExcess, PictureChange
@@ -17,12 +18,33 @@ __all__ = [
     "comparison_warnings",
     "difference_notes",
     "motion_warnings",
+    "swap_warnings",
     "transfer_warnings",
     "unmeasured_warnings",
 ]
 
 DIFFERENT_SHARE: Final = 0.3
 BLUR_DB: Final = -1.0
+
+MADE: Final = frozenset(
+    [
+        "fake",
+        "gen",
+        "generated",
+        "output",
+        "pred",
+        "prediction",
+        "predictions",
+        "preds",
+        "recon",
+        "sample",
+        "samples",
+    ]
+)
+GIVEN: Final = frozenset(
+    ["groundtruth", "gt", "orig", "original", "real", "ref", "reference", "target"]
+)
+"""Words in the names of what a model made, and of what it is held against."""
 
 
 def by_role(pred: Measurement, ref: Measurement, kind: Literal["notes", "warnings"]) -> list[str]:
@@ -48,6 +70,22 @@ def colour_warnings(table: tuple[BandExcess, ...], headline: BandExcess) -> list
         and (row.scale, row.band) == (headline.scale, headline.band)
         and row.excess_db >= THRESHOLD_DB
     ]
+
+
+def swap_warnings(pred: str, ref: str) -> list[str]:
+    """A hint where the paths say that prediction and reference have changed places.
+
+    Words that both paths have, such as those of a common folder, say nothing.
+    """
+    ours, theirs = (set(re.findall("[a-z]+", path.lower())) for path in (pred, ref))
+    ours, theirs = ours - theirs, theirs - ours
+    if not (ours & GIVEN and theirs & MADE) or ours & MADE or theirs & GIVEN:
+        return []
+    text = (
+        f"the names look swapped: the prediction is called {min(ours & GIVEN)!r}, the reference "
+        f"{min(theirs & MADE)!r}; the video to judge comes first"
+    )
+    return [text]
 
 
 def transfer_warnings(pred: Measurement, ref: Measurement) -> list[str]:
