@@ -224,6 +224,8 @@ def _bad_files(folder: Path) -> dict[Path, str]:
     torch.save({"video": torch.zeros(3, 8, 8), "run": Evil()}, folder / "evil.pt")
     torch.save(torch.zeros(3, 8, 8), folder / "old.pt", _use_new_zipfile_serialization=False)
     torch.save({"step": torch.tensor(3)}, folder / "scalar.pt")
+    torch.save(torch.zeros(1).expand(10**9, 64, 64), folder / "endless.pt")
+    torch.save(torch.rand(20, 8, 8).to_sparse(), folder / "sparse.pt")
     np.savez(folder / "none.npz")
     return {
         write("cut.npy", whole[:-100]): "is cut off: its head promises 1728 bytes",
@@ -250,6 +252,8 @@ def _bad_files(folder: Path) -> dict[Path, str]:
         write("cut.pt", torched[: len(torched) // 2]): "torch.save of torch 1.6 or later",
         folder / "evil.pt": "could run any code",
         folder / "old.pt": "torch.save of torch 1.6 or later",
+        folder / "endless.pt": "repeats fewer numbers",
+        folder / "sparse.pt": "give a dense one",
         folder / "scalar.pt": "no array of 3 axes or more; there are: step ()",
         write("cut.safetensors", safe[:-100]): "not a sound .safetensors file",
         write("text.safetensors", b"these are words"): "not a sound .safetensors file",

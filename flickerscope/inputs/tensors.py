@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -79,7 +80,13 @@ def load_tensor(path: str, *, key: str | None = None, memory: int) -> Array:
         raise
     except _BROKEN as error:
         raise InputError(f"{path}: not a sound {suffix} file: {_line(error)}") from error
-    return arrays[_pick(path, key, {name: tuple(a.shape) for name, a in arrays.items()})]
+    array = arrays[_pick(path, key, {name: tuple(a.shape) for name, a in arrays.items()})]
+    if array.layout is torch.strided and array.nbytes > array.untyped_storage().nbytes():
+        raise InputError(
+            f"{path}: its shape {tuple(array.shape)} repeats fewer numbers by strides of 0; save a "
+            "contiguous tensor"
+        )
+    return array
 
 
 def _pick(path: str, key: str | None, shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -181,7 +188,7 @@ def _member(path: str, archive: zipfile.ZipFile, item: zipfile.ZipInfo, memory: 
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 
 
-def _torch_file(path: str) -> dict[str, Array]:
+def _torch_file(path: str) -> dict[str, torch.Tensor]:
     """Tensors by name; those of dictionaries within get names with dots."""
     if not zipfile.is_zipfile(path):
         raise InputError(
@@ -191,7 +198,9 @@ def _torch_file(path: str) -> dict[str, Array]:
         if any(name.endswith("constants.pkl") for name in archive.namelist()):
             raise InputError(f"{path}: is a TorchScript program; save the tensor alone")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what torch will one day no longer save
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: holds more than tensors, and unpickling it could run any code; save the "
@@ -200,10 +209,10 @@ def _torch_file(path: str) -> dict[str, Array]:
     return _tensors_in(loaded, "")
 
 
-def _tensors_in(loaded: object, name: str) -> dict[str, Array]:
+def _tensors_in(loaded: object, name: str) -> dict[str, torch.Tensor]:
     if isinstance(loaded, torch.Tensor):
         return {name or "tensor": loaded}
-    found: dict[str, Array] = {}
+    found: dict[str, torch.Tensor] = {}
     parts: Any = ()
     if isinstance(loaded, Mapping):
         parts = loaded.items()
@@ -214,7 +223,7 @@ def _tensors_in(loaded: object, name: str) -> dict[str, Array]:
     return found
 
 
-def _safetensors(path: str) -> dict[str, Array]:
+def _safetensors(path: str) -> dict[str, torch.Tensor]:
     """Tensors by name, mapped."""
     from safetensors import SafetensorError, safe_open
 
