@@ -9,6 +9,7 @@ from flickerscope import excess, judge, remarks
 from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
 from flickerscope.inputs import open_source, refuse_unused, taken_by
 from flickerscope.inputs.rate import FrameRate
+from flickerscope.inputs.source import MOST_PIXELS, FileOptions
 from flickerscope.judge import Evidence, Ruling, Verdict
 from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, Side, frame_counter
@@ -119,6 +120,11 @@ def analyze(
     device: str = "auto",
     threads: int | None = None,
     memory: float | None = None,
+    stream: int = 0,
+    max_pixels: int | None = None,
+    strict: bool = False,
+    isolate: bool = False,
+    timeout: float | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Measurement:
@@ -140,6 +146,11 @@ def analyze(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         threads: worker threads; default: the cores there are.
         memory: megabytes for buffers; default: half of the machine's memory.
+        stream: which of a file's video streams, from 0 on.
+        max_pixels: refuse files whose frames are larger; default 2^27 pixels.
+        strict: raise where a file is damaged, instead of measuring what decodes.
+        isolate: decode files in a process of its own, which a crash of a decoder cannot leave.
+        timeout: seconds that decoding a file may take; implies ``isolate``.
         progress: called after every frame.
 
     Raises:
@@ -149,9 +160,11 @@ def analyze(
     """
     chosen = _settings(settings, options)
     resources = pick_resources(device, threads=threads, memory=memory)
+    files = _file_options(stream, max_pixels, strict, isolate, timeout)
     source = open_source(
         video, fps=fps, layout=layout, value_range=value_range, key=key,
         planes=chosen.planes, threads=resources.threads, memory=resources.memory,
+        files=files,
     )  # fmt: skip
     with Workers.start(resources) as workers:
         measurement, _ = measure(
@@ -172,6 +185,11 @@ def compare(
     device: str = "auto",
     threads: int | None = None,
     memory: float | None = None,
+    stream: int = 0,
+    max_pixels: int | None = None,
+    strict: bool = False,
+    isolate: bool = False,
+    timeout: float | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Comparison:
@@ -185,7 +203,8 @@ def compare(
             predictions of any length.
         fps: frames a second of arrays and pictures; a video brings its own.
         layout, value_range, key: as in `analyze`, for each side that they go with.
-        settings, device, threads, memory, progress, options: as in `analyze`.
+        settings, device, threads, memory, stream, max_pixels, strict, isolate, timeout, progress,
+            options: as in `analyze`.
 
     Raises:
         InputError: a video cannot be measured.
@@ -197,8 +216,9 @@ def compare(
         settings = saved[0].settings
     chosen = _settings(settings, options)
     resources = pick_resources(device, threads=threads, memory=memory)
+    files = _file_options(stream, max_pixels, strict, isolate, timeout)
     form = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
-    sides = _open_sides(pred, ref, form, chosen, resources)
+    sides = _open_sides(pred, ref, form, chosen, resources, files)
     with Workers.start(resources) as workers:
         match = Match(chosen, sides[0], sides[1], workers, progress)
         try:
@@ -208,7 +228,12 @@ def compare(
 
 
 def _open_sides(
-    pred: Any, ref: Any, form: dict[str, Any], settings: Settings, resources: Resources
+    pred: Any,
+    ref: Any,
+    form: dict[str, Any],
+    settings: Settings,
+    resources: Resources,
+    files: FileOptions,
 ) -> list[Side]:
     """Each as it is or opened, with the options of ``form`` that go with it."""
     given = [side for side in (pred, ref) if not isinstance(side, Measurement)]
@@ -222,9 +247,22 @@ def _open_sides(
             planes=settings.planes,
             threads=resources.threads,
             memory=resources.memory,
+            files=files,
         )
         for side in (pred, ref)
     ]
+
+
+def _file_options(
+    stream: int, max_pixels: int | None, strict: bool, isolate: bool, timeout: float | None
+) -> FileOptions:
+    return FileOptions(
+        stream=stream,
+        max_pixels=MOST_PIXELS if max_pixels is None else max_pixels,
+        strict=strict,
+        isolate=isolate,
+        timeout=timeout,
+    )
 
 
 def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:

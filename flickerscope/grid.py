@@ -16,10 +16,15 @@ COLUMNS_AT_ONCE: Final = 32
 """Cells of a row that are averaged by one matrix."""
 
 
-def grid_shape(height: int, width: int, rows: int = BLOCK_ROWS) -> tuple[int, int]:
-    """Rows and columns of the block grid: 64 rows, columns by aspect, never more than pixels."""
+def grid_shape(
+    height: int, width: int, rows: int = BLOCK_ROWS, *, aspect: float = 1.0
+) -> tuple[int, int]:
+    """Rows and columns of the block grid: 64 rows, columns by aspect, never more than pixels.
+
+    ``aspect``: width of a pixel over its height; blocks are square as the picture is shown.
+    """
     rows = min(rows, height)
-    return rows, min(width, max(1, round(rows * width / height)))
+    return rows, min(width, max(1, round(rows * width * aspect / height)))
 
 
 class AreaGrid:

@@ -8,7 +8,7 @@ from typing import Final
 
 from flickerscope.carry import carry
 from flickerscope.errors import InputError, SettingsError
-from flickerscope.inputs.source import Source
+from flickerscope.inputs.source import Source, VideoInfo
 from flickerscope.kernel import Workers
 from flickerscope.measure import measure
 from flickerscope.measurement import Measurement, require_same_settings
@@ -35,6 +35,10 @@ def frame_counter(progress: Progress | None, source: Source) -> Callable[[int], 
         return None
     name, promised = source.info.path, source.info.promised_frames
     return lambda frames: progress(name, frames, promised)
+
+
+def _size(info: VideoInfo) -> tuple[int, int, float]:
+    return info.width, info.height, info.aspect
 
 
 class Match:
@@ -166,7 +170,7 @@ class Match:
         reason = None
         if isinstance(pred, Measurement) or isinstance(ref, Measurement):
             reason = "a saved measurement has no frames"
-        elif (pred.info.width, pred.info.height) != (ref.info.width, ref.info.height):
+        elif _size(pred.info) != _size(ref.info):
             reason = "different sizes"
         elif self.rate is not None or not self._same_rate():
             reason = "different frame rates"

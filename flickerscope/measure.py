@@ -339,6 +339,7 @@ class _Pass:
             readings={frames: rung.reading(brightness) for frames, rung in rungs.items()},
             keys=self.keys,
             repeats=self.repeats,
+            lost=self.source.lost(),
             motion=None if isinstance(motion, str) else motion,
             motion_reason=motion if isinstance(motion, str) else None,
             notes=tuple(self._notes()),
@@ -358,7 +359,9 @@ class _Pass:
             )
 
     def _warnings(self, rungs: dict[int, RungSum]) -> Iterator[str]:
-        yield from self.source.problems()
+        lost = self.source.lost()
+        damage = "damaged: " if lost is not None else ""
+        yield from (damage + problem for problem in self.source.problems())
         wanted = self.settings.segment or DEFAULT_SEGMENT
         if self.frames >= wanted > self.longest_shot:
             yield f"no shot has {wanted} frames: measured in segments of {max(rungs)}"
@@ -371,8 +374,6 @@ class _Pass:
                     f"out ({rung.skipped_frames} of {self.frames} frames)"
                 )
         yield from self._timing_warnings()
-        if self.source.info.interlaced:
-            yield "interlaced and measured as stored: the combing of moving edges reads as flicker"
         if self.repeats:
             yield (
                 f"{self.repeats} of {self.frames} frames repeat the one before, which takes power "

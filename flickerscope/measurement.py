@@ -143,6 +143,8 @@ class Clip:
     """Motion-compensated flicker, where it could be measured."""
     motion_reason: str | None
     """Why it could not."""
+    lost: int | None = None
+    """Frames that damage of the file took; ``None``: it is not damaged."""
     notes: tuple[str, ...] = ()
     """What was done to the frames, one sentence each."""
     warnings: tuple[str, ...] = ()
@@ -381,7 +383,7 @@ def info_to_dict(info: VideoInfo) -> dict[str, Any]:
 
 
 def _info_from_dict(plain: Mapping[str, Any]) -> VideoInfo:
-    known = {item.name: plain[item.name] for item in fields(VideoInfo)}
+    known = {item.name: plain[item.name] for item in fields(VideoInfo) if item.name in plain}
     return VideoInfo(
         **known | {"rate": _rate_from_text(plain["rate"]), "notes": tuple(plain["notes"])}
     )

@@ -29,7 +29,7 @@ class PlaneBuffers:
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
         self.dtype = torch.float64 if plane.dtype == torch.float64 else torch.float32
         self.samples = torch.empty(height, width, dtype=self.dtype, device=device)
-        shape = grid_shape(height, width)
+        shape = grid_shape(height, width, aspect=plane.aspect)
         self.grid = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
         cells = self.grid.shape[0] * self.grid.shape[1]
         # Pixels are kept only where they are measured: they are what takes the memory.
@@ -119,7 +119,7 @@ class Look:
 def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:
     """The luma of a frame in 144 rows, rounded to code values."""
     height, width = samples.shape
-    rows, columns = grid_shape(height, width, PICTURE_ROWS)
+    rows, columns = grid_shape(height, width, PICTURE_ROWS, aspect=plane.aspect)
     x = _floats(samples, plane)[None, None]
     small = torch.nn.functional.adaptive_avg_pool2d(x, (rows, columns))[0, 0]
     codes = small.mul(plane.scale).add(plane.offset)

@@ -16,7 +16,7 @@ from flickerscope.errors import InputError, OutputError
 from flickerscope.inputs import probe
 from flickerscope.inputs.pixels import layout_of, line_of, plane_samples, plane_tensor
 from flickerscope.inputs.probe import clock_of
-from flickerscope.inputs.source import Frame
+from flickerscope.inputs.source import FileOptions, Frame
 from flickerscope.video import VideoFile, encode
 
 Media = Callable[[str], Path]
@@ -641,7 +641,12 @@ def test_only_the_first_video_stream_is_measured(tmp_path: Path) -> None:
             container.mux(stream.encode(None))
     source = VideoFile(path)
     assert source.info.width == 32
-    assert "first of 2 video streams measured" in source.info.notes
+    assert "video stream 0 of 2 measured (from 0 on)" in source.info.notes
+    second = VideoFile(path, options=FileOptions(stream=1))
+    assert second.info.width == 48
+    assert next(iter(second.frames())).planes[0].shape == (48, 48)
+    with pytest.raises(InputError, match=r"no video stream 2; there are 2 \(0: 32x32 ffv1, 1: 48"):
+        VideoFile(path, options=FileOptions(stream=2))
     assert len(list(source.frames())) == 1
 
 
@@ -680,10 +685,11 @@ def test_names_with_colons_and_signs_are_names(tmp_path: Path) -> None:
         assert len(list(VideoFile(path).frames())) == 2
 
 
-def test_rotation_is_noted_and_not_applied(media: Media) -> None:
+def test_rotation_is_applied_and_noted(media: Media) -> None:
     source = VideoFile(media("real/decord/keyboard_rot90.mov"))
-    assert (source.info.width, source.info.height) == (568, 320)
-    assert any("rotation metadata of" in note for note in source.info.notes)
+    assert (source.info.width, source.info.height) == (320, 568)
+    assert next(iter(source.frames())).planes[0].shape == (568, 320)
+    assert any("turned upright" in note for note in source.info.notes)
 
 
 @pytest.mark.parametrize("name", ["street_interlaced_mpeg2.mpg", "street_interlaced_tff.mkv"])
@@ -691,6 +697,10 @@ def test_interlaced_content_is_known(media: Media, name: str) -> None:
     source = VideoFile(media(f"real/derived/{name}"))
     assert source.info.interlaced
     assert source.info.rate == 30
+    assert any("the upper field" in note for note in source.info.notes)
+    with av.open(str(media(f"real/derived/{name}"))) as container:
+        expected = next(container.decode(video=0)).to_ndarray()[:240:2]
+    np.testing.assert_array_equal(next(iter(source.frames())).planes[0].numpy(), expected)
 
 
 def test_tags_have_the_names_of_ffmpeg(media: Media) -> None:

@@ -47,6 +47,10 @@ def analyze_command(
     device: options.Device = "auto",
     memory: options.Memory = None,
     threads: options.Threads = None,
+    stream: options.Stream = 0,
+    max_pixels: options.MaxPixels = None,
+    strict: options.Strict = False,
+    timeout: options.Timeout = None,
     fail_above: Annotated[
         float | None,
         typer.Option(metavar="RMS", help="Exit with 3 where the rms code value is above this."),
@@ -84,7 +88,8 @@ def analyze_command(
             results.append(
                 analyze(
                     video, settings=base, ladder=save is not None, device=device,
-                    memory=memory, threads=threads, progress=progress, **chosen,
+                    memory=memory, threads=threads, stream=stream, max_pixels=max_pixels,
+                    strict=strict, timeout=timeout, progress=progress, **chosen,
                 )
             )  # fmt: skip
         if not quiet and outputs.stdout is None:

@@ -56,6 +56,10 @@ def compare_command(
     device: options.Device = "auto",
     memory: options.Memory = None,
     threads: options.Threads = None,
+    stream: options.Stream = 0,
+    max_pixels: options.MaxPixels = None,
+    strict: options.Strict = False,
+    timeout: options.Timeout = None,
     fail_above: Annotated[
         float | None,
         typer.Option(metavar="DB", help="Exit with 3 where PRED is above this."),
@@ -80,7 +84,8 @@ def compare_command(
     with progress_bar(quiet or no_progress) as progress:
         result = _compare(
             pred, ref, load_settings(settings), chosen,
-            device=device, memory=memory, threads=threads, progress=progress,
+            device=device, memory=memory, threads=threads, stream=stream,
+            max_pixels=max_pixels, strict=strict, timeout=timeout, progress=progress,
         )  # fmt: skip
     write_comparison(result, outputs)
     if not quiet and outputs.stdout is None:

@@ -21,6 +21,7 @@ __all__ = [
     "JsonFile",
     "Key",
     "Layout",
+    "MaxPixels",
     "Memory",
     "Motion",
     "NoProgress",
@@ -32,8 +33,11 @@ __all__ = [
     "Scales",
     "Segment",
     "SettingsFile",
+    "Stream",
+    "Strict",
     "Texture",
     "Threads",
+    "Timeout",
     "ValueRange",
     "Verbose",
     "Window",
@@ -76,6 +80,17 @@ SettingsFile = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Memory = Annotated[float | None, typer.Option(help="Megabytes for buffers; default half of all.")]
 Threads = Annotated[int | None, typer.Option(help="Worker threads; default one a core.")]
+Stream = Annotated[
+    int, typer.Option(metavar="N", help="Which of a file's video streams, from 0 on.")
+]
+MaxPixels = Annotated[
+    int | None, typer.Option(metavar="N", help="Refuse larger frames; default 2^27 pixels.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Take damaged videos as failures.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Decode in a process of its own that may take no longer."),
+]
 OutDir = Annotated[
     str | None, typer.Option("--out", "-o", help="Folder for report.json, .png and .csv.")
 ]

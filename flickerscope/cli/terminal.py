@@ -131,6 +131,9 @@ def _describe(clip: Clip, segment: int) -> str:
         f"{info.codec} " if info.codec else "",
         f"{info.width}x{info.height}, {clip.frames} frames, {rate}, ",
         f"{segments} segment{'' if segments == 1 else 's'} of {segment}",
+        f", damaged ({clip.lost} frame{'' if clip.lost == 1 else 's'} lost)"
+        if clip.lost is not None
+        else "",
     ]
     return "".join(parts)
 

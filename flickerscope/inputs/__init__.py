@@ -15,7 +15,7 @@ from flickerscope.inputs.images import ImageSequence, is_image_sequence
 from flickerscope.inputs.layout import guess_layout
 from flickerscope.inputs.probe import check_file
 from flickerscope.inputs.rate import FrameRate
-from flickerscope.inputs.source import Source
+from flickerscope.inputs.source import FileOptions, Source
 from flickerscope.inputs.tensors import is_tensor_file, load_tensor
 from flickerscope.resources import pick_resources
 from flickerscope.settings import Planes
@@ -66,6 +66,7 @@ def open_source(
     planes: Planes = "y",
     threads: int | None = None,
     memory: int | None = None,
+    files: FileOptions | None = None,
 ) -> Source:
     """Make a source of a path, a numpy array or a torch tensor.
 
@@ -78,6 +79,8 @@ def open_source(
         planes: luma alone, or chroma too.
         threads: for decoding a video.
         memory: bytes that may be loaded; default: half of the machine's memory.
+        files: which stream of a video, how large, whether damaged, in which process; of these
+            pictures take ``max_pixels`` and ``strict``.
     """
     given = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
     if isinstance(video, (np.ndarray, torch.Tensor)):
@@ -90,7 +93,7 @@ def open_source(
     path = os.fsdecode(video)
     refuse_unused(given, path)
     if is_image_sequence(path):
-        return ImageSequence(path, fps=fps, planes=planes)
+        return ImageSequence(path, fps=fps, planes=planes, options=files)
     if is_tensor_file(path):
         room = memory or pick_resources("cpu").memory
         array = load_tensor(path, key=key, memory=room)
@@ -102,6 +105,10 @@ def open_source(
             array, fps=fps, planes=planes, layout=layout, value_range=value_range, name=path,
             notes=notes,
         )  # fmt: skip
+    if files is not None and (files.isolate or files.timeout is not None):
+        from flickerscope.video.isolated import IsolatedFile
+
+        return IsolatedFile(video, planes=planes, threads=threads, options=files)
     from flickerscope.video import VideoFile  # arrays work without PyAV
 
-    return VideoFile(video, planes=planes, threads=threads)
+    return VideoFile(video, planes=planes, threads=threads, options=files)

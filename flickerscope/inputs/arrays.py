@@ -86,6 +86,10 @@ class ArraySource:
         """Luma, then Cb and Cr where they were asked for."""
         return self._planes
 
+    def lost(self) -> int | None:
+        """An array is never damaged."""
+        return None
+
     def problems(self) -> tuple[str, ...]:
         """Nothing: an array that can be measured has no damage."""
         return ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from flickerscope.errors import InputError
 from flickerscope.inputs.rate import FrameRate, rate_of
-from flickerscope.inputs.source import Frame, Plane, VideoInfo
+from flickerscope.inputs.source import FileOptions, Frame, Plane, VideoInfo
 from flickerscope.order import natural_order
 from flickerscope.settings import Planes
 
@@ -40,7 +40,15 @@ class ImageSequence:
     numbers that are missing are a gap. Each picture is read as a video of one frame is.
     """
 
-    def __init__(self, path: str, *, fps: FrameRate | None = None, planes: Planes = "y") -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        fps: FrameRate | None = None,
+        planes: Planes = "y",
+        options: FileOptions | None = None,
+    ) -> None:
+        self._options = options or FileOptions()
         self._name, self._names = path, planes
         self._rate = rate_of(fps)
         self._paths, notes = _pictures(path)
@@ -87,6 +95,12 @@ class ImageSequence:
                 self._marks += 1
             time = Fraction(place) / self._rate if self._rate else Fraction(place)
             yield Frame(time, frame.planes)
+        if self._options.strict and self.lost() is not None:
+            raise InputError(f"{self._name}: damaged: {'; '.join(self.problems())}")
+
+    def lost(self) -> int | None:
+        """Pictures that could not be read; ``None``: all are sound."""
+        return self._lost if self._lost or self._marks else None
 
     def problems(self) -> tuple[str, ...]:
         """What went wrong in the last reading, one sentence each."""
@@ -103,7 +117,8 @@ class ImageSequence:
     def _open(self, path: str) -> VideoFile:
         from flickerscope.video import VideoFile  # arrays work without PyAV
 
-        return VideoFile(path, planes=self._names, threads=1)
+        limits = FileOptions(max_pixels=self._options.max_pixels)
+        return VideoFile(path, planes=self._names, threads=1, options=limits)
 
     def _first(self) -> VideoFile:
         """The first picture that can be read."""

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 
-__all__ = ["Frame", "Plane", "Source", "VideoInfo"]
+from flickerscope.errors import SettingsError
+
+__all__ = ["MOST_PIXELS", "FileOptions", "Frame", "Plane", "Source", "VideoInfo"]
+
+MOST_PIXELS: Final = 1 << 27
+"""Of a frame, unless more are allowed: what 15360 x 8640 has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """How video files are read."""
+
+    stream: int = 0
+    """Which of the video streams, cover art not counted, from 0 on."""
+    max_pixels: int = MOST_PIXELS
+    """A video whose frames have more is refused before it takes memory."""
+    strict: bool = False
+    """Refuse a damaged video instead of measuring what decodes."""
+    timeout: float | None = None
+    """Seconds that the decoder may take for one reading; it then runs in a process of its own."""
+    isolate: bool = False
+    """Decode in a process of its own, with or without a time limit."""
+
+    def __post_init__(self) -> None:
+        if self.stream < 0:
+            raise SettingsError(f"stream: 0 or more, got {self.stream}")
+        if self.max_pixels < 1:
+            raise SettingsError(f"max_pixels: 1 or more, got {self.max_pixels}")
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise SettingsError(f"timeout: a positive number of seconds, got {self.timeout}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +58,8 @@ class Plane:
     """Code values (0..255, full range) a sample step."""
     offset: float
     """Code value of sample 0; chroma is centred on 128."""
+    aspect: float = 1.0
+    """Width of a luma sample over its height, as the picture is to be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +69,9 @@ class VideoInfo:
     path: str
     """As the user gave it; ``array`` for arrays and tensors."""
     width: int
-    """Columns of the luma plane."""
+    """Columns of the luma plane, upright."""
     height: int
-    """Rows of the luma plane."""
+    """Rows of the luma plane, upright; of one field where the video is interlaced."""
     rate: Fraction | None
     """Frames a second."""
     container: str | None = None
@@ -59,7 +91,11 @@ class VideoInfo:
     variable_rate: bool = False
     """Whether the spacing of the timestamps varies by more than 5 % (few gaps aside)."""
     interlaced: bool = False
-    """Whether a frame holds two fields, which were taken one after the other."""
+    """Whether a frame holds two fields, taken one after the other: only the upper one is read."""
+    rotation: int = 0
+    """Degrees, counter-clockwise, by which the stored picture was turned upright."""
+    aspect: float = 1.0
+    """Width of a pixel over its height, as the picture is to be shown."""
     notes: tuple[str, ...] = ()
     """What was assumed or converted, one sentence each."""
 
@@ -93,3 +129,6 @@ class Source(Protocol):
 
     def problems(self) -> tuple[str, ...]:
         """What went wrong in the last reading without ending it, one sentence each."""
+
+    def lost(self) -> int | None:
+        """Frames that damage took from the last reading; ``None``: it is not damaged."""

@@ -31,12 +31,18 @@ def small_pictures(frames: torch.Tensor, rows: int = ROWS) -> torch.Tensor:
     return grid.average(frames)
 
 
-def picture_shape(height: int, width: int, scale: int = 1) -> tuple[int, int]:
-    """Rows and columns of the small picture, ``scale`` times those at 72 on the short side."""
-    short = min(height, width)
+def picture_shape(
+    height: int, width: int, scale: int = 1, *, aspect: float = 1.0
+) -> tuple[int, int]:
+    """Rows and columns of the small picture, ``scale`` times those at 72 on the short side.
+
+    ``aspect``: width of a pixel over its height; those of the small picture are square.
+    """
+    shown = width * aspect
+    short = min(height, shown)
     if short < ROWS * scale:
         return height, width
-    return scale * round(ROWS * height / short), scale * round(ROWS * width / short)
+    return scale * round(ROWS * height / short), scale * round(ROWS * shown / short)
 
 
 def picture_scale(height: int, width: int, rows: int) -> int:

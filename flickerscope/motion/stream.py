@@ -65,9 +65,10 @@ def open_stream(
         return f"a picture of {width}x{height}, {MIN_SIDE} pixels are needed"
     field = motion_field(settings.flow, workers.resources.device)
     wanted = max(field.rows, DETAIL if settings.texture else ROWS)
-    scale = picture_scale(height, width, wanted)
-    luma.make_small(picture_shape(height, width, scale))
-    shape = picture_shape(height, width)
+    aspect = luma.plane.aspect
+    scale = picture_scale(height, int(width * aspect), wanted)
+    luma.make_small(picture_shape(height, width, scale, aspect=aspect))
+    shape = picture_shape(height, width, aspect=aspect)
     for plane in chroma:
         plane.make_small(shape)
     return MotionStream(field, workers, shape=shape, scale=scale, texture=settings.texture)

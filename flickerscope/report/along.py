@@ -51,7 +51,7 @@ class FlickerMap:
         self.values = np.sqrt(np.clip(_mean(chosen), 0, None))
         """(rows, columns); NaN: not measured."""
         clip = next(clip for clip in side.clips if clip.motion is not None)
-        high, wide = picture_shape(*_measured_size(side, clip))
+        high, wide = picture_shape(*_measured_size(side, clip), aspect=clip.info.aspect)
         rows, columns = self.values.shape
         self.cover = TILE * rows / high, TILE * columns / wide
         """Share of the picture's height and width that the tiles take."""

@@ -221,6 +221,7 @@ def _facts(side: Side) -> str:
         "no frame rate" if rate is None else f"{float(rate):.5g} frames/s",
         next(iter(sizes)) if len(sizes) == 1 else "several sizes",
         _count(side.rung.segments, "segment"),
+        "damaged" if any(clip.lost is not None for clip in clips) else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 from av.container import InputContainer
@@ -23,12 +24,16 @@ __all__ = [
     "is_full",
     "picture_notes",
     "plane_size",
+    "quarter_turns",
     "readable",
+    "sample_aspect",
     "shape_of",
 ]
 
 LIMITED, FULL = 1, 2
 """FFmpeg's codes of the ranges."""
+
+_HDR = {16: "PQ", 18: "HLG"}
 
 
 def shape_of(picture: VideoFrame) -> tuple[str, int, int]:
@@ -84,17 +89,42 @@ def picture_notes(
     if guessed and not layout.rgb:
         taken = "full" if is_full(picture, layout)[0] else "limited"
         yield f"range not tagged: taken as {taken}"
-    if picture.rotation:
-        yield (
-            f"rotation metadata of {picture.rotation} degrees not applied: "
-            "blocks are cut from the picture as it is stored"
-        )
+    yield from _geometry_notes(picture, stream)
+    if curve := _HDR.get(stream.codec_context.color_trc):
+        yield f"HDR ({curve}): measured in code values of that curve, not in light"
     container = stream.container
     if isinstance(container, InputContainer):
-        if len(video_streams(container)) > 1:
-            yield f"first of {len(video_streams(container))} video streams measured"
+        streams = video_streams(container)
+        if len(streams) > 1:
+            yield f"video stream {streams.index(stream)} of {len(streams)} measured (from 0 on)"
         if len(video_streams(container)) < len(container.streams.video):
             yield "cover art skipped"
+
+
+def _geometry_notes(picture: VideoFrame, stream: VideoStream) -> Iterator[str]:
+    """What was done to turn, shape and fields of the picture."""
+    if picture.rotation % 90:
+        yield f"rotation metadata of {picture.rotation} degrees not applied: no quarter turn"
+    elif picture.rotation:
+        yield f"turned upright by {picture.rotation} degrees, as the file says"
+    if (aspect := sample_aspect(stream)) != 1:
+        yield (
+            f"pixels shown {float(aspect):.4g} times as wide as high: "
+            "blocks are square as shown, pixels are measured as stored"
+        )
+    if picture.interlaced_frame:
+        yield "interlaced: the upper field of every frame measured, at the rate of the frames"
+
+
+def sample_aspect(stream: VideoStream) -> Fraction:
+    """Width of a stored pixel over its height; 1 where the file says nothing, or nonsense."""
+    aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
+    return aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
+
+
+def quarter_turns(picture: VideoFrame) -> int:
+    """How many times to turn the stored picture by 90 degrees, counter-clockwise, 0..3."""
+    return 0 if picture.rotation % 90 else picture.rotation // 90 % 4
 
 
 def describe(
@@ -110,6 +140,10 @@ def describe(
     picture = survey.first
     if picture is None:
         raise InputError(f"{path}: no frame can be decoded")
+    height = -(-picture.height // 2) if picture.interlaced_frame else picture.height
+    aspect = sample_aspect(stream) * (Fraction(1, 2) if picture.interlaced_frame else 1)
+    turns = quarter_turns(picture)
+    width, height = (height, picture.width) if turns % 2 else (picture.width, height)
     rate, variable = clock_of(
         survey.ticks, fraction(stream.time_base), fraction(stream.average_rate)
     )
@@ -120,8 +154,8 @@ def describe(
         rate = fraction(stream.average_rate)
     return VideoInfo(
         path=path,
-        width=picture.width,
-        height=picture.height,
+        width=width,
+        height=height,
         rate=rate,
         container=container.format.name,
         codec=stream.codec.canonical_name,
@@ -134,5 +168,7 @@ def describe(
         promised_frames=promised,
         variable_rate=variable,
         interlaced=bool(picture.interlaced_frame),
+        rotation=turns * 90,
+        aspect=float(1 / aspect if turns % 2 else aspect),
         notes=notes,
     )

@@ -6,19 +6,21 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
 import torch
 from av.video.frame import VideoFrame
 
 from flickerscope.errors import InputError
 from flickerscope.inputs.pixels import line_of, names_of, plane_tensor, rgb_fixed
 from flickerscope.inputs.probe import check_file
-from flickerscope.inputs.source import Frame, Plane, VideoInfo
+from flickerscope.inputs.source import FileOptions, Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
 from flickerscope.video.description import (
     describe,
     is_full,
     picture_notes,
     plane_size,
+    quarter_turns,
     readable,
     shape_of,
 )
@@ -40,8 +42,14 @@ class VideoFile:
     """A video file, decoded anew by each `frames`; the planes view the decoder's memory."""
 
     def __init__(
-        self, path: str | os.PathLike[str], *, planes: Planes = "y", threads: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        planes: Planes = "y",
+        threads: int | None = None,
+        options: FileOptions | None = None,
     ) -> None:
+        self._options = options or FileOptions()
         self._path = os.fsdecode(path)
         self._threads = threads
         self._tally = Tally()
@@ -50,8 +58,9 @@ class VideoFile:
         # An error while frame threads are emptied can take the only picture with it.
         picture = self._probe("AUTO") or self._probe("SLICE")
         if picture is None:
+            large = " Are its frames over --max-pixels?" if self._sizeless else ""
             raise InputError(
-                f"{self._path}: no frame can be decoded: {self._trouble}; is it complete?"
+                f"{self._path}: no frame can be decoded: {self._trouble}; is it complete?{large}"
             )
         if len(names) > len(self._layout.taps):
             raise InputError(
@@ -61,8 +70,9 @@ class VideoFile:
 
     def _probe(self, kind: str) -> VideoFrame | None:
         """Learn all about the file from its packets and its first picture, which is returned."""
-        with opened(self._path) as (container, stream):
+        with opened(self._path, self._options) as (container, stream):
             use_threads(stream, kind, self._threads)
+            self._sizeless = not stream.codec_context.width  # FFmpeg forgets what is too large
             survey = survey_packets(container, stream)
             picture = survey.first
             if picture is None:
@@ -72,6 +82,8 @@ class VideoFile:
             self._last = None if picture.interlaced_frame else max(survey.ticks, default=None)
             self._end = promised_end(container, stream)
             self._shape = shape_of(picture)
+            self._rows = 2 if picture.interlaced_frame else 1  # of a frame to one of a field
+            self._turns = quarter_turns(picture)
             self._target, self._layout = readable(picture, self._path)
             self._full, guessed = is_full(picture, self._layout)
             notes = (*picture_notes(picture, stream, self._target, self._layout, guessed),)
@@ -98,11 +110,14 @@ class VideoFile:
         for picture in self._pictures(tally):
             time = tally.end = self._time(picture.pts, time, tally)
             tally.frames += 1
-            yield Frame(time, self._samples(picture), bool(picture.key_frame))
+            self._check_damage()
+            planes = tuple(self._upright(samples) for samples in self._samples(picture))
+            yield Frame(time, planes, bool(picture.key_frame))
         if not tally.frames:
             why = tally.trouble or tally.cut or "it holds no pictures"
             raise InputError(f"{self._path}: no frame can be decoded: {why}; is it complete?")
         tally.finished = True
+        self._check_damage()
 
     def problems(self) -> tuple[str, ...]:
         """What went wrong in the last reading, one sentence each."""
@@ -121,7 +136,7 @@ class VideoFile:
         if tally.finished and promised is not None and tally.frames < promised:
             found.append(f"{tally.frames} frames decoded, the container promises {promised}")
         rate = self._info.rate
-        if tally.finished and self._end and rate and tally.end + 5 / (2 * rate) < self._end:
+        if tally.finished and self._end and rate and self._missing():
             end = float(tally.end + 1 / rate)
             found.append(f"it ends at {end:.2f} s, the container promises {float(self._end):.2f} s")
         if tally.unordered:
@@ -131,6 +146,35 @@ class VideoFile:
             )
         return tuple(found)
 
+    def lost(self) -> int | None:
+        """Frames that damage took from the last reading; ``None``: it is not damaged."""
+        tally, info = self._tally, self._info
+        lost = tally.failed
+        if tally.finished:
+            lost = max(lost, (info.promised_frames or 0) - tally.frames, self._missing())
+        return lost if lost or tally.corrupt or tally.cut else None
+
+    def _missing(self) -> int:
+        """Frames between the last one and the end that the container names."""
+        rate, end = self._info.rate, self._end
+        if not rate or not end or self._tally.end + 5 / (2 * rate) >= end:
+            return 0
+        return round((end - self._tally.end) * rate) - 1
+
+    def _check_damage(self) -> None:
+        """Where damage is not to be passed over, stop at the first sign of it."""
+        if self._options.strict and self.lost() is not None:
+            found = "; ".join(self.problems())
+            raise InputError(f"{self._path}: damaged: {found}; without --strict the rest counts")
+
+    def _upright(self, samples: torch.Tensor) -> torch.Tensor:
+        """One field of a frame of two, turned as the file says it is to be shown."""
+        if self._rows > 1:
+            samples = samples[:: self._rows]
+        if not self._turns:
+            return samples
+        return torch.from_numpy(np.ascontiguousarray(np.rot90(samples.numpy(), self._turns)))
+
     def _pictures(self, tally: Tally) -> Iterator[VideoFrame]:
         """All pictures, by frame threads.
 
@@ -139,7 +183,7 @@ class VideoFile:
         """
         replay, self._replay = self._replay, None
         first_reading = (
-            decoded(self._path, "AUTO", self._threads, tally)
+            decoded(self._path, "AUTO", self._threads, tally, self._options)
             if replay is None
             else replay.pictures(tally)
         )
@@ -150,7 +194,7 @@ class VideoFile:
         if self._last is None or (reached is not None and reached >= self._last):
             return
         tally.failed = tally.corrupt = 0
-        for picture in decoded(self._path, "SLICE", self._threads, tally):
+        for picture in decoded(self._path, "SLICE", self._threads, tally, self._options):
             if reached is None or (picture.pts is not None and picture.pts > reached):
                 yield picture
 
@@ -162,7 +206,18 @@ class VideoFile:
         height, width = plane_size(picture, layout, name)
         wide = layout.rgb or layout.bits > 8
         dtype = torch.uint16 if wide else torch.uint8
-        return Plane(name=name, height=height, width=width, dtype=dtype, scale=scale, offset=offset)
+        height = -(-height // self._rows)
+        if self._turns % 2:
+            height, width = width, height
+        return Plane(
+            name=name,
+            height=height,
+            width=width,
+            dtype=dtype,
+            scale=scale,
+            offset=offset,
+            aspect=self._info.aspect,
+        )
 
     def _samples(self, picture: VideoFrame) -> tuple[torch.Tensor, ...]:
         """The planes of one picture, or `InputError` where its size or format has changed."""
@@ -176,10 +231,10 @@ class VideoFile:
         layout, planes = self._layout, picture.planes
         if not layout.rgb:
             return tuple(
-                plane_tensor(planes[tap[0]], tap, (plane.height, plane.width), layout)
+                plane_tensor(planes[tap[0]], tap, plane_size(picture, layout, plane.name), layout)
                 for tap, plane in zip(layout.taps, self._planes, strict=False)
             )
-        size = self._planes[0].height, self._planes[0].width
+        size = picture.height, picture.width
         rgb = tuple(plane_tensor(planes[tap[0]], tap, size, layout) for tap in layout.taps)
         white = (1 << layout.bits) - 1 if self._full else 255 << (layout.bits - 8)
         return tuple(rgb_fixed(rgb, name=p.name, white=white) for p in self._planes)

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from flickerscope.errors import InputError
 from flickerscope.inputs.probe import is_shown
+from flickerscope.inputs.source import FileOptions
 
 __all__ = [
     "Replay",
@@ -38,7 +39,6 @@ __all__ = [
 _LENIENT: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
-_MOST_PIXELS = 1 << 28
 _MOST_KEPT = 1 << 24  # bytes of packets
 
 
@@ -93,28 +93,40 @@ class Tally:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first video stream, closed at the end."""
+def opened(path: str, options: FileOptions) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and the video stream that was asked for, closed at the end."""
     # With "file:" a colon in a name is no protocol, and no playlist can reach for the network.
     limits = {"protocol_whitelist": "file"}
     try:
-        container = av.open(f"file:{path}", "r", container_options=limits, **_LENIENT)
+        container = av.open(
+            f"file:{path}",
+            "r",
+            container_options=limits,
+            options=_backstop(options),  # also for what opening decodes
+            **_LENIENT,
+        )
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"{path}: not a video that FFmpeg can open: {reason(error)}") from error
     with container:
-        yield container, _stream(path, container)
+        yield container, _stream(path, container, options)
 
 
-def _stream(path: str, container: InputContainer) -> VideoStream:
-    """The first video stream that is not cover art."""
+def _stream(path: str, container: InputContainer, options: FileOptions) -> VideoStream:
+    """The video stream that was asked for; cover art is none."""
     streams = video_streams(container)
     if not streams:
         kind = "nothing but cover art" if container.streams.video else "no video stream"
         raise InputError(f"{path}: holds {kind}; give a file with video")
-    stream = streams[0]
+    if options.stream >= len(streams):
+        sizes = ", ".join(f"{i}: {s.width}x{s.height} {_codec(s)}" for i, s in enumerate(streams))
+        raise InputError(
+            f"{path}: has no video stream {options.stream}; there are {len(streams)} ({sizes})"
+        )
+    stream = streams[options.stream]
     if stream.codec_context is None:
         raise InputError(f"{path}: FFmpeg has no decoder for its video; convert it first")
-    _check_pixels(path, stream.codec_context.width, stream.codec_context.height)
+    _check_pixels(path, stream.codec_context.width, stream.codec_context.height, options.max_pixels)
+    stream.codec_context.options = _backstop(options)
     return stream
 
 
@@ -124,10 +136,22 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
     return [s for s in container.streams.video if not s.disposition & art]
 
 
-def _check_pixels(path: str, width: int, height: int) -> None:
+def _backstop(options: FileOptions) -> dict[str, str]:
+    """FFmpeg's own limit, wider than ours, since it forgets sizes over it, and pads sizes."""
+    return {"max_pixels": str(2 * options.max_pixels + (1 << 16))}
+
+
+def _codec(stream: VideoStream) -> str:
+    return getattr(stream.codec_context, "name", "of an unknown codec")
+
+
+def _check_pixels(path: str, width: int, height: int, most: int) -> None:
     """Refuse sizes that no memory holds."""
-    if width * height > _MOST_PIXELS:
-        raise InputError(f"{path}: {width}x{height} is over the limit of 2^28 pixels a frame")
+    if width * height > most:
+        raise InputError(
+            f"{path}: claims {width}x{height}, over the limit of {most} pixels a frame; "
+            "raise --max-pixels if that is true"
+        )
 
 
 def fraction(value: Rational | None) -> Fraction | None:
@@ -172,9 +196,11 @@ def use_threads(stream: VideoStream, kind: str, threads: int | None) -> None:
     stream.codec_context.thread_count = threads or 0
 
 
-def decoded(path: str, kind: str, threads: int | None, tally: Tally) -> Iterator[VideoFrame]:
+def decoded(
+    path: str, kind: str, threads: int | None, tally: Tally, options: FileOptions
+) -> Iterator[VideoFrame]:
     """All pictures that can be decoded; errors are counted and passed over."""
-    with opened(path) as (container, stream):
+    with opened(path, options) as (container, stream):
         use_threads(stream, kind, threads)
         yield from _pictures(stream.codec_context, _packets(container, stream, tally), tally)
 
