@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import flickerscope
+
 SOURCE = Path(__file__).resolve().parent.parent / "benchmarks" / "fuzz.py"
 
 
@@ -102,3 +104,11 @@ def test_a_worker_that_dies_is_an_outcome_and_the_rest_goes_on(fuzz, clips, tmp_
     outcomes = list(fuzz.fuzz(clips, count=5, seed=0, workers=1, processes=0))
     assert [o.what for o in outcomes] == ["refused", "refused", "crash", "refused", "refused"]
     assert [o.number for o in outcomes] == list(range(5))
+
+
+@pytest.mark.parametrize("head", [b"{'descr': '|u1'\0, (", b"{'descr': (", b"  {\n 1\n0"])
+def test_a_head_that_numpy_cannot_parse_is_one_line(tmp_path, head):
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head)
+    with pytest.raises(flickerscope.InputError, match=r"a\.npy: not a sound \.npy file: "):
+        flickerscope.analyze(path)

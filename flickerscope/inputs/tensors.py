@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -38,6 +39,7 @@ _BROKEN: Final = (
     NotImplementedError,
     OverflowError,
     SyntaxError,
+    tokenize.TokenError,  # a damaged head, in numpy's own parser
     TypeError,
     struct.error,
     zlib.error,
