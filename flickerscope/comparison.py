@@ -203,8 +203,8 @@ def compare(
             predictions of any length.
         fps: frames a second of arrays and pictures; a video brings its own.
         layout, value_range, key: as in `analyze`, for each side that they go with.
-        settings, device, threads, memory, stream, max_pixels, strict, isolate, timeout, progress,
-            options: as in `analyze`.
+        settings, device, threads, memory, progress, options: as in `analyze`.
+        stream, max_pixels, strict, isolate, timeout: as in `analyze`, for both videos.
 
     Raises:
         InputError: a video cannot be measured.

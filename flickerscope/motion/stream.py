@@ -30,7 +30,7 @@ from flickerscope.settings import Settings
 
 __all__ = ["MotionStream", "open_stream"]
 
-CHUNK: Final = 32
+CHUNK: Final = 16
 """Frames that are measured at once: what they take should fit the second-level cache."""
 DEVICE_CHUNK: Final = 64
 REACHED: Final = 2
