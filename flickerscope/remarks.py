@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final, Literal
 
@@ -24,6 +25,10 @@ __all__ = [
 ]
 
 DIFFERENT_SHARE: Final = 0.3
+LEAST_POP: Final = 16.0
+"""Squared step of the quiet tiles from which on it is worth a word, code^2."""
+POP_RATIO: Final = 10.0
+"""The same over the reference's: fast motion raises it, too."""
 BLUR_DB: Final = -1.0
 
 MADE: Final = frozenset(
@@ -136,6 +141,12 @@ def motion_warnings(motion: MotionExcess | None, ruling: Ruling, settings: Setti
     if pred.coverage < settings.min_coverage and ruling.ground == "motion":
         warnings.append(
             f"the motion can be followed in only {percent(pred.coverage)} of the prediction"
+        )
+    if pred.pop is not None and pred.pop >= max(LEAST_POP, POP_RATIO * (ref.pop or 0.0)):
+        warnings.append(
+            f"a single step or flash of {math.sqrt(pred.pop):.1f} code values in the quiet part of "
+            f"the prediction, {math.sqrt(max(ref.pop or 0.0, 0.0)):.1f} at the most in the "
+            "reference: no flicker, but look at it"
         )
     if ruling.verdict == "flickers more":
         return warnings

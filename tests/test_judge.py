@@ -418,6 +418,16 @@ def test_flicker_that_the_verdict_leaves_out_is_warned_of():
     assert warned(side(moving=0.05), side(moving=0.0)) == []
 
 
+def test_a_single_step_that_the_reference_lacks_is_warned_of():
+    (text,) = warned(side(pop=100.0), side(pop=1.0))
+    assert "a single step or flash of 10.0 code values" in text
+    assert "1.0 at the most in the reference" in text
+    assert warned(side(pop=100.0), side(pop=1.0), "flickers more") == [text]
+    assert warned(side(pop=15.9), side(pop=0.0)) == []
+    assert warned(side(pop=100.0), side(pop=10.1)) == []
+    assert warned(side(pop=1.0), side(pop=100.0)) == []
+
+
 def test_motion_excess_is_0_for_the_same_and_the_negative_for_the_reverse():
     a = side(3.0, moving=1.0, texture=0.2, cb=0.5, cr=0.1, area=0.3)
     b = side(0.5, moving=0.2, texture=-0.1, cb=0.0, cr=0.4, area=0.1)
