@@ -181,10 +181,10 @@ def mutant(clips: list[Path], seed: int, number: int) -> tuple[Path, bytes]:
 # --- One mutant -----------------------------------------------------------------------------------
 
 
-def arguments_for(path: Path, report: Path, number: int) -> list[str]:
-    """The command: every eighth mutant is measured along its motion too, every fourth compared."""
-    motion = [] if number % 8 == 0 else ["--no-motion"]
-    videos = ["compare", str(path), str(path)] if number % 4 == 1 else ["analyze", str(path)]
+def arguments_for(path: Path, report: Path, turn: int) -> list[str]:
+    """The command: each clip's eighth mutant is measured along its motion too, the fourth compared."""
+    motion = [] if turn % 8 == 0 else ["--no-motion"]
+    videos = ["compare", str(path), str(path)] if turn % 4 == 1 else ["analyze", str(path)]
     return [*videos, "-q", "--threads", "1", "--json", str(report), *motion]
 
 
@@ -258,8 +258,14 @@ def peak_memory() -> int:
     except ImportError:
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(one).ru_maxrss for one in who) * unit
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    try:
+        # On Linux the peak of this program alone: getrusage would start from that of its parent.
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        own = int(status.split("VmHWM:")[1].split()[0])
+    except OSError:
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return max(own, children) * unit
 
 
 def try_one(clips: list[Path], folder: Path, seed: int, number: int, *, apart: bool) -> Outcome:
@@ -269,7 +275,7 @@ def try_one(clips: list[Path], folder: Path, seed: int, number: int, *, apart: b
     path.write_bytes(data)
     start = processor_time()
     try:
-        code, told = (run_apart if apart else run_here)(arguments_for(path, report, number))
+        code, told = (run_apart if apart else run_here)(arguments_for(path, report, number // len(clips)))
         what = judge(code, told, report)
     except subprocess.TimeoutExpired:
         what, told = "hang", ""

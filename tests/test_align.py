@@ -162,6 +162,9 @@ class Timed:
     def problems(self):
         return ()
 
+    def lost(self):
+        return 0
+
 
 def measured(source, rate=None, **options):
     with Workers.start(pick_resources("cpu", threads=1)) as workers:
