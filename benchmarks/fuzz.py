@@ -182,7 +182,7 @@ def mutant(clips: list[Path], seed: int, number: int) -> tuple[Path, bytes]:
 
 
 def arguments_for(path: Path, report: Path, turn: int) -> list[str]:
-    """The command: each clip's eighth mutant is measured along its motion too, the fourth compared."""
+    """The command: every eighth turn is measured along its motion too, every fourth compared."""
     motion = [] if turn % 8 == 0 else ["--no-motion"]
     videos = ["compare", str(path), str(path)] if turn % 4 == 1 else ["analyze", str(path)]
     return [*videos, "-q", "--threads", "1", "--json", str(report), *motion]
@@ -275,7 +275,9 @@ def try_one(clips: list[Path], folder: Path, seed: int, number: int, *, apart: b
     path.write_bytes(data)
     start = processor_time()
     try:
-        code, told = (run_apart if apart else run_here)(arguments_for(path, report, number // len(clips)))
+        code, told = (run_apart if apart else run_here)(
+            arguments_for(path, report, number // len(clips))
+        )
         what = judge(code, told, report)
     except subprocess.TimeoutExpired:
         what, told = "hang", ""
