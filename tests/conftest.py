@@ -15,6 +15,12 @@ from hypothesis import settings
 settings.register_profile("flickerscope", settings.default, deadline=None)
 settings.load_profile("flickerscope")
 
+# Where tests run side by side, each process keeps to a core of its own: the threads of all of them
+# would only get in each other's way.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -27,6 +27,9 @@ ODD_BUT_SOUND = {
 }
 """Of the broken clips, those that decode whole; see BROKEN of test_video.py."""
 
+PROMISE_MORE = {"real/exo/avi_nb98_decodes96.avi"}
+"""Sound clips whose container promises more frames than it holds."""
+
 LONG = 20_000_000
 """Pixels in all frames from which a clip is left to the slow tests."""
 
@@ -301,8 +304,8 @@ def test_every_clip_is_analyzed_to_a_finite_report(
             decoded = video["input"]["frames_decoded"]
             if decoded != frames:
                 problem = f"{decoded} of {frames} frames"
-            if video["input"]["damaged"]:
-                problem = "damaged"
+            if video["input"]["damaged"] != (entry["path"] in PROMISE_MORE):
+                problem = "damaged" if video["input"]["damaged"] else "not damaged"
             if (video["input"]["width"], video["input"]["height"]) != size_shown(entry, video):
                 problem = "another size"
         if problem is not None:
