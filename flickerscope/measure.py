@@ -313,9 +313,11 @@ class _Pass:
         self._end_shot(self.frames)
         if self.longest_shot < MIN_FRAMES:
             name = self.source.info.path
+            damage = "" if self.source.lost() is None else "; ".join(self.source.problems())
             raise TooShortError(
                 f"{name}: {_count(self.frames, 'frame')}, {self.longest_shot} in the longest shot; "
                 f"{MIN_FRAMES} frames without a cut are the least that can be measured"
+                + (damage and f"; damaged: {damage}")
             )
 
     def _clip(self, rungs: dict[int, RungSum]) -> Clip:

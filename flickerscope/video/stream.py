@@ -131,9 +131,13 @@ def _stream(path: str, container: InputContainer, options: FileOptions) -> Video
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """The video streams, cover art left out."""
+    """The video streams; cover art and the still that leads an animated AVIF are left out."""
     art = av.stream.Disposition.attached_pic
-    return [s for s in container.streams.video if not s.disposition & art]
+    found = [s for s in container.streams.video if not s.disposition & art]
+    if "avis" in container.metadata.get("compatible_brands", ""):
+        # Its tracks have a length, its pictures none.
+        return [s for s in found if s.duration] or found
+    return found
 
 
 def _backstop(options: FileOptions) -> dict[str, str]:
