@@ -53,6 +53,7 @@ FLOORS = {
     "match": 5,
     "stats": 5,
     "demo": 6,
+    "metrics": 6,
     "report": 6,
     "scan": 7,
     "__main__": 8,
@@ -67,10 +68,14 @@ ONLY_IN = {
     "ray": (),
     "rich": ("cli",),
     "scipy": ("stats",),
+    "torchmetrics": ("metrics",),
     "torchvision": ("motion",),
     "typer": ("cli",),
 }
 """One outside library, one place. Libraries that are not named here may be used anywhere."""
+
+BY_EXTRA = {"torchmetrics": "metrics"}
+"""Libraries that come with an extra only, and its name: what imports them must be asked for."""
 
 MAY_PRINT = ("cli",)
 
@@ -188,17 +193,21 @@ def test_an_outside_library_is_imported_in_its_one_place_only(module: str) -> No
     assert not broken, "\n".join(broken)
 
 
-def _declared() -> tuple[set[str], set[str]]:
-    """Return the libraries that pyproject.toml declares: of the package, and of its tests."""
+def _declared(extra: str | None = None) -> set[str]:
+    """Return the libraries that pyproject.toml declares: of the package, or of an extra."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lists = project["dependencies"], project["optional-dependencies"]["test"]
-    own, tests = ({re.split(r"[^\w-]", line)[0] for line in lines} for lines in lists)
-    return own, tests
+    extras = project["optional-dependencies"]
+    lines = project["dependencies"] if extra is None else extras[extra]
+    nested = [re.findall(r"^flickerscope\[(.*)\]", line) for line in lines]
+    within = [part for found in nested for names in found for part in names.split(",")]
+    own = {re.split(r"[^\w-]", line)[0] for line in lines} - {"flickerscope"}
+    return own.union(*(_declared(part) for part in within))
 
 
 def test_imported_libraries_and_declared_dependencies_are_the_same() -> None:
     imported = {library for module in MODULES for library, _ in _outside(module)}
-    assert imported == _declared()[0]
+    assert imported == _declared() | BY_EXTRA.keys()
+    assert [x for x, extra in BY_EXTRA.items() if x not in _declared(extra)] == []
 
 
 def test_the_tests_import_nothing_that_is_not_declared() -> None:
@@ -210,7 +219,7 @@ def test_the_tests_import_nothing_that_is_not_declared() -> None:
         for file in files
         for name, _ in _names_imported(ast.parse(file.read_text(encoding="utf-8")))
     }
-    assert imported - own - set(sys.stdlib_module_names) <= set().union(*_declared())
+    assert imported - own - set(sys.stdlib_module_names) <= _declared() | _declared("test")
 
 
 @every_module
