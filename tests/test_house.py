@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "flickerscope"
 
 FLOORS = {
+    "compiled": 1,
     "errors": 1,
     "files": 1,
     "order": 1,
@@ -65,6 +66,7 @@ FLOORS = {
 ONLY_IN = {
     "av": ("video",),
     "matplotlib": ("report",),
+    "numba": ("compiled",),
     "ray": (),
     "rich": ("cli",),
     "scipy": ("stats",),

@@ -874,21 +874,22 @@ def smooth_luma(frames):
     return ndimage.gaussian_filter(x, (0, 1.5, 1.5), mode="mirror", radius=(0, 5, 5))
 
 
-def test_moments_are_means_over_the_pixels_of_each_tile():
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float64, 1e-9), (torch.float32, 2e-5)])
+def test_moments_are_means_over_the_pixels_of_each_tile(dtype, rounding):
     frames = torch.from_numpy(np.random.default_rng(0).normal(MEAN, 10, (3, 24, 33)))
-    still = torch.zeros(1, 2, 24, 33, dtype=torch.float64)
-    moments = tile_moments(frames, still, still)
+    still = torch.zeros(1, 2, 24, 33, dtype=dtype)
+    moments = tile_moments(frames.to(dtype), still, still)
     before, at, after = smooth_luma(frames)
     plus, minus = after - at, at - before
 
     def tiles(x):
         return x[:24, :32].reshape(3, 8, 4, 8).mean((1, 3))[None]
 
-    assert_allclose(moments.luma.plus, tiles(plus**2), rtol=1e-6)
-    assert_allclose(moments.luma.minus, tiles(minus**2), rtol=1e-6)
-    assert_allclose(moments.luma.product, tiles(plus * minus), rtol=1e-6, atol=1e-9)
-    assert_allclose(moments.luma.change, tiles(plus + minus), rtol=1e-6, atol=1e-9)
-    assert_allclose(moments.mean, tiles(frames.numpy()[1]), rtol=1e-9)
+    assert_allclose(moments.luma.plus, tiles(plus**2), rtol=rounding)
+    assert_allclose(moments.luma.minus, tiles(minus**2), rtol=rounding)
+    assert_allclose(moments.luma.product, tiles(plus * minus), rtol=rounding, atol=rounding)
+    assert_allclose(moments.luma.change, tiles(plus + minus), rtol=rounding, atol=rounding)
+    assert_allclose(moments.mean, tiles(frames.numpy()[1]), rtol=rounding)
     assert_allclose(moments.inside, 1)
     assert_allclose(moments.speed, 0)
 
@@ -904,6 +905,18 @@ def test_pixels_that_leave_the_frame_do_not_count():
     _, at, after = smooth_luma(frames)
     plus = after[:8, 6:11] - at[:8, 3:8]
     assert moments.luma.plus[0, 0, 0] == pytest.approx((plus**2).mean())
+
+
+def test_compiled_loops_take_the_moments_that_torch_takes_in_double_precision():
+    frames = torch.from_numpy((pan(4) + white(0.5, 0))[:6, :70, :100].astype(np.float32))
+    forward = torch.linspace(-9, 9, 4 * 2 * 70 * 100).view(4, 2, 70, 100)
+    single = tile_moments(frames, forward, -forward)
+    double = tile_moments(frames.double(), forward.double(), -forward.double())
+    for name in ("inside", "mean", "speed"):
+        assert_allclose(getattr(single, name), getattr(double, name), rtol=1e-5, atol=0.02)
+    for name in ("plus", "minus", "product", "change"):
+        ours, theirs = (getattr(moments.luma, name) for moments in (single, double))
+        assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
 
 
 @pytest.mark.cuda

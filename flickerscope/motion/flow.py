@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import torch
 from torch.nn import functional
 
+from flickerscope.motion import native
 from flickerscope.motion.filters import halve, median_of_neighbours, warp, window_mean
 
 __all__ = ["LucasKanade", "MotionField", "whole_shift"]
@@ -62,58 +63,71 @@ class LucasKanade:
 
     def __call__(self, anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
         """See `MotionField`."""
-        pyramid = [(anchors[:, None], neighbours.flatten(0, 1)[:, None])]
+        pyramid = [(anchors, neighbours)]
         while len(pyramid) < self.levels and min(pyramid[-1][0].shape[-2:]) > 2 * self.radius:
             anchor, neighbour = pyramid[-1]
             pyramid.append((halve(anchor), halve(neighbour)))
         # Whole pixels of the second level are finer than the coarsest one needs.
         level = min(1, len(pyramid) - 1)
-        anchor, neighbour = pyramid[level]
-        shift = whole_shift(
-            anchor[:, 0], neighbour.view(*neighbours.shape[:2], *neighbour.shape[2:])
-        )
-        flow = self._start(*pyramid[-1], shift.flatten(0, 1) / 2 ** (len(pyramid) - 1 - level))
+        shift = whole_shift(*pyramid[level]) / 2 ** (len(pyramid) - 1 - level)
+        flow = self._start(*pyramid[-1], shift)
         for anchor, neighbour in reversed(pyramid):
-            size = anchor.shape[-2:]
-            if flow.shape[-2:] != size:
-                flow = 2 * functional.interpolate(
-                    flow, size=size, mode="bilinear", align_corners=False
-                )
-            flow = self._refine(anchor, neighbour, flow)
-        return flow.view(*neighbours.shape[:2], *flow.shape[1:])
+            flow = self._refine(anchor, neighbour, _enlarge(flow, anchor))
+        return flow
 
     def _start(
         self, anchor: torch.Tensor, neighbour: torch.Tensor, shift: torch.Tensor
     ) -> torch.Tensor:
         """The shift of the whole picture where it makes a window more alike, and 0 elsewhere.
 
-        (N, 1, H, W), (K N, 1, H, W) and (K N, 2) to (K N, 2, H, W).
+        (N, H, W), (K, N, H, W) and (K, N, 2) to (K, N, 2, H, W).
         """
-        window = _Window(anchor, self.radius, self.damping)
-        moved = shift[:, :, None, None].expand(-1, -1, *anchor.shape[-2:])
+        if native.takes(anchor, neighbour):
+            return native.started(anchor, neighbour, shift, self.radius)
+        window = _Window(anchor[:, None], self.radius, self.damping)
+        moved = shift.flatten(0, 1)[:, :, None, None].expand(-1, -1, *anchor.shape[-2:])
         still = torch.zeros_like(moved)
-        better = window.variance(warp(neighbour, moved)) < window.variance(neighbour)
-        return torch.where(better, moved, still)
+        pictures = neighbour.flatten(0, 1)[:, None]
+        better = window.variance(warp(pictures, moved)) < window.variance(pictures)
+        return torch.where(better, moved, still).view(*neighbour.shape[:2], *moved.shape[1:])
 
     def _refine(
-        self, anchor: torch.Tensor, neighbour: torch.Tensor, flow: torch.Tensor
+        self, anchor: torch.Tensor, neighbour: torch.Tensor, flows: torch.Tensor
     ) -> torch.Tensor:
-        """One level: (N, 1, H, W), (K N, 1, H, W) and (K N, 2, H, W) to the latter."""
-        window = _Window(anchor, self.radius, self.damping)
-        best_cost, x, y = window.covariances(warp(neighbour, flow))
+        """One level: (N, H, W), (K, N, H, W) and (K, N, 2, H, W) to the latter."""
+        if native.takes(anchor, neighbour, flows):
+            return native.refined(
+                anchor,
+                neighbour,
+                flows,
+                radius=self.radius,
+                steps=self.steps,
+                damping=self.damping,
+                longest=self.longest_step,
+            )
+        window = _Window(anchor[:, None], self.radius, self.damping)
+        pictures, flow = neighbour.flatten(0, 1)[:, None], flows.flatten(0, 1)
+        best_cost, x, y = window.covariances(warp(pictures, flow))
         best = flow
-        for step in range(1, self.steps + 1):
-            move = window.step(x, y).clamp_(-self.longest_step, self.longest_step)
-            flow = flow - move
-            warped = warp(neighbour, flow)
-            if step == self.steps:
-                best = torch.where(window.variance(warped) < best_cost, flow, best)
-                break
-            cost, x, y = window.covariances(warped)
+        for _ in range(self.steps):
+            flow = flow - window.step(x, y).clamp_(-self.longest_step, self.longest_step)
+            cost, x, y = window.covariances(warp(pictures, flow))
             better = cost < best_cost
             best = torch.where(better, flow, best)
             best_cost = torch.where(better, cost, best_cost)
-        return median_of_neighbours(best)
+        return median_of_neighbours(best).view(flows.shape)
+
+
+def _enlarge(flows: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+    """Twice the motion, for pictures as large as the anchors, (K, N, 2, h, w) alike."""
+    size = anchors.shape[-2:]
+    if flows.shape[-2:] == size:
+        return flows
+    if native.takes(flows):
+        return native.enlarged(flows, *size)
+    flow = flows.flatten(0, 1)
+    large = 2 * functional.interpolate(flow, size=size, mode="bilinear", align_corners=False)
+    return large.view(*flows.shape[:3], *size)
 
 
 def whole_shift(anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
@@ -126,20 +140,22 @@ def whole_shift(anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor
     rows = torch.hann_window(height, periodic=False, device=anchors.device, dtype=anchors.dtype)
     columns = torch.hann_window(width, periodic=False, device=anchors.device, dtype=anchors.dtype)
 
-    def spectrum(x: torch.Tensor) -> torch.Tensor:
-        windowed = (x - x.mean((-2, -1), keepdim=True)) * rows[:, None] * columns
-        transform: torch.Tensor = torch.fft.rfft2(windowed)
-        return transform
+    def spectrum(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        centred = x - x.mean((-2, -1), keepdim=True)
+        seen = torch.linalg.vector_norm(centred, dim=(-2, -1)) > least
+        return torch.fft.rfft2(centred * rows[:, None] * columns), seen
 
-    cross = spectrum(neighbours) * spectrum(anchors).conj()
+    least = (LEAST_POWER * height * width) ** 0.5
+    ours, seen = spectrum(anchors)
+    theirs, neighbours_seen = spectrum(neighbours)
+    cross = theirs * ours.conj()
     peak = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-6), s=(height, width))
     place = peak.flatten(-2).argmax(-1)
     shift = torch.stack([place % width, place // width], -1)
     sides = torch.tensor([width, height], device=shift.device)
     shift = torch.where(shift > sides // 2, shift - sides, shift)
     near = (shift.abs() <= sides // 4).all(-1, keepdim=True)
-    seen = (anchors.var((-2, -1)) > LEAST_POWER) & (neighbours.var((-2, -1)) > LEAST_POWER)
-    return torch.where(near & seen[..., None], shift, 0).to(anchors)
+    return torch.where(near & (seen & neighbours_seen)[..., None], shift, 0).to(anchors)
 
 
 class _Window:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
+from flickerscope.motion import native
 from flickerscope.motion.filters import blur, is_inside, warp, window_mean
 from flickerscope.motion.records import map_records
 
@@ -91,10 +92,10 @@ def smooth_acceleration(
     Errors that the two have apart would look like flicker; those they have in common look like
     motion that was not followed. (..., N, 2, H, W) each.
     """
-    straight = (forward - backward) / 2
-    bend = (forward + backward) / 2
-    bend = window_mean(bend.flatten(0, -4), radius).view(bend.shape)
-    return straight + bend, bend - straight
+    bend = (forward + backward).div_(2)
+    smooth = window_mean(bend.flatten(0, -4), radius).view(bend.shape)
+    correction = smooth.sub_(bend)
+    return forward + correction, backward + correction
 
 
 def tile_moments(
@@ -121,21 +122,17 @@ def tile_moments(
     """
     runs = frames.shape[:-3]
     forward, backward = forward.flatten(0, -4), backward.flatten(0, -4)
-    inside = (is_inside(forward, SLACK) & is_inside(backward, SLACK)).to(frames.dtype)[:, None]
-    share = _tile_sums(inside) / TILE**2
-    speed = forward.square().sum(1, keepdim=True).sqrt()
     mean = _tile_sums(_triples(frames, stride)[1]) / TILE**2
-    luma = _triples(blur(frames, BLUR), stride)
-    bands: dict[str, Any] = {"luma": _band(luma, forward, backward, inside, share)}
+    sums = _sums(_triples(blur(frames, BLUR), stride), forward, backward)
+    bands: dict[str, Any] = {"luma": _means(sums)}
     if chroma is not None:
         smooth = blur(chroma, BLUR)
         for name, plane in zip(("cb", "cr"), smooth.unbind(-3), strict=True):
-            bands[name] = _band(_triples(plane, stride), forward, backward, inside, share)
+            bands[name] = _means(_sums(_triples(plane, stride), forward, backward))
     if detail is not None:
-        bands["texture"] = _texture(detail, forward, backward, inside)
-    flat = TileMoments(
-        inside=share[:, 0], mean=mean[:, 0], speed=_tile_sums(speed)[:, 0] / TILE**2, **bands
-    )
+        bands["texture"] = _texture(detail, forward, backward)
+    share, speed = sums[:, 0] / TILE**2, sums[:, 1] / TILE**2
+    flat = TileMoments(inside=share, mean=mean[:, 0], speed=speed, **bands)
     return map_records(lambda x: x.view(*runs, -1, *x.shape[1:]), flat)
 
 
@@ -158,27 +155,41 @@ def _tile_sums(x: torch.Tensor, tile: int = TILE) -> torch.Tensor:
     return x.reshape(count, channels, rows, tile, columns, tile).sum((3, 5))
 
 
-def _band(
+def _sums(
     triples: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     forward: torch.Tensor,
     backward: torch.Tensor,
-    inside: torch.Tensor,
-    share: torch.Tensor,
-) -> BandMoments:
+) -> torch.Tensor:
+    """Sums over tiles, (N, 6, rows, columns): ``[inside, speed, d+ d+, d- d-, d+ d-, d+ + d-]``.
+
+    All but the speed of the pixels inside.
+    """
     before, at, after = triples
+    if native.takes(at, forward, backward):
+        before, at, after = (x[:, 0] for x in triples)
+        return native.triple_sums(before, at, after, forward, backward, slack=SLACK, tile=TILE)
+    inside = _inside(forward, backward)
+    speed = forward.square().sum(1, keepdim=True).sqrt()
     second = _second_differences(at)
-    plus = warp(after, forward) - _as_if_sampled(at, second, forward)
-    minus = _as_if_sampled(at, second, backward) - warp(before, backward)
-    return _means(plus, minus, inside, share, TILE)
+    plus = (warp(after, forward) - _as_if_sampled(at, second, forward)) * inside
+    minus = (_as_if_sampled(at, second, backward) - warp(before, backward)) * inside
+    return _tile_sums(torch.cat([inside, speed, *_products(plus, minus)], 1))
 
 
-def _means(
-    plus: torch.Tensor, minus: torch.Tensor, inside: torch.Tensor, share: torch.Tensor, tile: int
-) -> BandMoments:
-    plus, minus = plus * inside, minus * inside
-    products = torch.cat([plus * plus, minus * minus, plus * minus, plus + minus], 1)
-    means = _tile_sums(products, tile) / (share.clamp(min=1e-6) * tile**2)
-    return BandMoments(*means.unbind(1))
+def _inside(forward: torch.Tensor, backward: torch.Tensor) -> torch.Tensor:
+    """1 where both neighbours show the pixel, else 0, (N, 1, H, W)."""
+    seen = is_inside(forward, SLACK) & is_inside(backward, SLACK)
+    return seen[:, None].to(forward.dtype)
+
+
+def _products(plus: torch.Tensor, minus: torch.Tensor) -> list[torch.Tensor]:
+    return [plus * plus, minus * minus, plus * minus, plus + minus]
+
+
+def _means(sums: torch.Tensor, tile: int = TILE) -> BandMoments:
+    """From sums of what is inside and of the four products, in the order of `_sums`."""
+    pixels = sums[:, :1].clamp(min=1e-6 * tile**2)
+    return BandMoments(*(sums[:, -4:] / pixels).unbind(1))
 
 
 def _second_differences(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -204,25 +215,21 @@ def _as_if_sampled(
     return x + weight[:, :1] * second[0] + weight[:, 1:] * second[1]
 
 
-def _texture(
-    detail: torch.Tensor, forward: torch.Tensor, backward: torch.Tensor, inside: torch.Tensor
-) -> BandMoments:
-    size = detail.shape[-2:]
+def _texture(detail: torch.Tensor, forward: torch.Tensor, backward: torch.Tensor) -> BandMoments:
+    size, tile = detail.shape[-2:], 2 * TILE
 
     def enlarged(flow: torch.Tensor) -> torch.Tensor:
         return 2 * functional.interpolate(flow, size=size, mode="bilinear", align_corners=False)
 
     before, at, after = _triples(detail - blur(detail, DETAIL_BLUR))
-    plus = warp(after, enlarged(forward), "bicubic") - at
-    minus = at - warp(before, enlarged(backward), "bicubic")
-    inside = functional.interpolate(inside, size=size)
-    share = _tile_sums(inside, 2 * TILE) / (2 * TILE) ** 2
-    means = _means(plus, minus, inside, share, 2 * TILE)
+    inside = functional.interpolate(_inside(forward, backward), size=size)
+    plus = (warp(after, enlarged(forward), "bicubic") - at) * inside
+    minus = (at - warp(before, enlarged(backward), "bicubic")) * inside
     # Of pixels beside each other: texture has that in common with its neighbours, grain has not.
-    products = torch.cat([plus * _beside(minus), at * _beside(at)], 1) * inside
-    product, detail = (
-        _tile_sums(products, 2 * TILE) / (share.clamp(min=1e-6) * (2 * TILE) ** 2)
-    ).unbind(1)
+    beside = [plus * _beside(minus), at * _beside(at) * inside]
+    sums = _tile_sums(torch.cat([*beside, inside, *_products(plus, minus)], 1), tile)
+    means = _means(sums[:, 2:], tile)
+    product, detail = (sums[:, :2] / sums[:, 2:3].clamp(min=1e-6 * tile**2)).unbind(1)
     return replace(means, product=product, detail=detail.clamp(min=0))
 
 

@@ -1,0 +1,40 @@
+"""How loops are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+from numba import njit
+
+__all__ = ["compiled", "part"]
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+OPTIONS: Final[dict[str, Any]] = {
+    "nogil": True,
+    "error_model": "numpy",
+    # A product and a sum may be rounded once; nothing else is taken lightly.
+    "fastmath": {"contract"},
+}
+
+
+def compiled(*signatures: str) -> Callable[[Loop], Loop]:
+    """Compile for these kinds of arguments, at once, and keep it on disk if there is a place.
+
+    At once, since the threads that call it would wait for each other; for few kinds, since each
+    takes seconds.
+    """
+
+    def compile_it(function: Loop) -> Loop:
+        try:
+            return cast(Loop, njit(list(signatures), cache=True, **OPTIONS)(function))
+        except RuntimeError:  # neither the package's folder nor the user's can be written
+            return cast(Loop, njit(list(signatures), **OPTIONS)(function))
+
+    return compile_it
+
+
+def part(function: Loop) -> Loop:
+    """Compile into what calls it."""
+    return cast(Loop, njit(**OPTIONS)(function))

@@ -1,0 +1,117 @@
+"""Doors to the compiled loops: what of `LucasKanade` and `tile_moments` they compute on the CPU.
+
+The same in torch, for every device and kind of number, is in flow.py and moments.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+__all__ = ["enlarged", "refined", "started", "takes", "triple_sums", "warped", "window_means"]
+
+Floats = npt.NDArray[np.float32]
+
+
+def takes(*tensors: torch.Tensor) -> bool:
+    """Whether these are what the kernels are compiled for: float32 on the CPU, no gradients."""
+    return all(
+        x.device.type == "cpu" and x.dtype == torch.float32 and not x.requires_grad for x in tensors
+    )
+
+
+def window_means(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """As `filters.window_mean`."""
+    from flickerscope.compiled import motion as loops
+
+    means = x.new_empty(x.shape)
+    planes = _array(x).reshape(-1, *x.shape[-2:])
+    loops.average_windows(planes, radius, means.view(planes.shape).numpy())
+    return means
+
+
+def warped(x: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+    """As `filters.warp`, bilinear."""
+    from flickerscope.compiled import motion as loops
+
+    done = x.new_empty(x.shape)
+    loops.warp(_array(x), _array(flow), done.numpy())
+    return done
+
+
+def started(
+    anchors: torch.Tensor, neighbours: torch.Tensor, shifts: torch.Tensor, radius: int
+) -> torch.Tensor:
+    """Each pair's shift where it makes a window more alike, and 0 elsewhere.
+
+    (N, H, W), (K, N, H, W) and (K, N, 2) to (K, N, 2, H, W).
+    """
+    from flickerscope.compiled import motion as loops
+
+    flows = anchors.new_empty(*neighbours.shape[:2], 2, *anchors.shape[-2:])
+    loops.choose_start(_array(anchors), _array(neighbours), _array(shifts), radius, flows.numpy())
+    return flows
+
+
+def refined(
+    anchors: torch.Tensor,
+    neighbours: torch.Tensor,
+    flows: torch.Tensor,
+    *,
+    radius: int,
+    steps: int,
+    damping: float,
+    longest: float,
+) -> torch.Tensor:
+    """One level of `LucasKanade`: (N, H, W), (K, N, H, W) and (K, N, 2, H, W) to the latter."""
+    from flickerscope.compiled import motion as loops
+
+    done = torch.empty_like(flows, memory_format=torch.contiguous_format)
+    arrays = _array(anchors), _array(neighbours), _array(flows)
+    loops.refine(*arrays, radius, steps, damping, longest, done.numpy())
+    return done
+
+
+def enlarged(flows: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Flows for a picture of twice the size, bilinear, (K, N, 2, h, w) to (K, N, 2, H, W)."""
+    from flickerscope.compiled import motion as loops
+
+    done = flows.new_empty(*flows.shape[:3], height, width)
+    loops.enlarge(_array(flows), done.numpy())
+    return done
+
+
+def triple_sums(
+    before: torch.Tensor,
+    at: torch.Tensor,
+    after: torch.Tensor,
+    forward: torch.Tensor,
+    backward: torch.Tensor,
+    *,
+    slack: float,
+    tile: int,
+) -> torch.Tensor:
+    """Sums over tiles of what `tile_moments` wants to know, (N, 6, rows, columns).
+
+    ``[inside, speed, d+ d+, d- d-, d+ d-, d+ + d-]``, all but the speed of the pixels inside.
+
+    Args:
+        before, at, after: (N, H, W), blurred.
+        forward, backward: (N, 2, H, W), pixels.
+        slack: pixels by which a place may lie out of the picture.
+        tile: pixels.
+    """
+    from flickerscope.compiled import motion as loops
+
+    height, width = at.shape[-2:]
+    sums = at.new_empty(len(at), 6, height // tile, width // tile)
+    pictures = _array(before), _array(at), _array(after)
+    motion = _array(forward), _array(backward)
+    loops.sum_triples(*pictures, *motion, slack, tile, sums.numpy())
+    return sums
+
+
+def _array(x: torch.Tensor) -> Floats:
+    array: Floats = x.contiguous().numpy()
+    return array
