@@ -220,11 +220,23 @@ def compare(
     form = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
     sides = _open_sides(pred, ref, form, chosen, resources, files)
     with Workers.start(resources) as workers:
-        match = Match(chosen, sides[0], sides[1], workers, progress)
-        try:
-            return _comparison(match)
-        finally:
-            match.close()
+        return compare_sides(sides[0], sides[1], chosen, workers, progress=progress)
+
+
+def compare_sides(
+    pred: Side,
+    ref: Side,
+    settings: Settings,
+    workers: Workers,
+    *,
+    progress: Progress | None = None,
+) -> Comparison:
+    """`compare` of what is open already; a `Keeper` is measured once for all its comparisons."""
+    match = Match(settings, pred, ref, workers, progress)
+    try:
+        return _comparison(match)
+    finally:
+        match.close()
 
 
 def _open_sides(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flickerscope.excess import MotionExcess, summarize_motion
+from flickerscope.excess import summarize_motion
 from flickerscope.judge import Ruling, percent
 from flickerscope.measurement import Clip
 from flickerscope.settings import Settings
@@ -13,7 +13,7 @@ __all__ = ["find_breach", "find_breach_alone"]
 def find_breach(
     ruling: Ruling,
     energy_db: float,
-    motion: MotionExcess | None,
+    flicker_db: float | None,
     *,
     limit: float,
     gate: str = "verdict",
@@ -24,7 +24,7 @@ def find_breach(
     Args:
         ruling: its verdict.
         energy_db: excess of high-frequency energy, dB.
-        motion: its motion-compensated flicker, if there is one.
+        flicker_db: its motion-compensated flicker against the reference, if there is one, dB.
         limit: dB.
         gate: what the limit is set on: ``verdict``, the number that it rests on; ``motion``;
             ``energy``.
@@ -34,12 +34,12 @@ def find_breach(
         return _over(energy_db, limit, "high-frequency energy")
     if ruling.verdict == "incoherent":
         return f"incoherent: {ruling.basis}"
-    if gate == "motion" and motion is None:
+    if gate == "motion" and flicker_db is None:
         return None if allow_unmeasured else "not measurable: no motion-compensated flicker"
     if ruling.verdict == "not measurable":
         return None if allow_unmeasured else f"not measurable: {ruling.basis}"
-    if gate == "motion" and motion is not None:
-        return _over(motion.excess_db, limit, "motion-compensated flicker")
+    if gate == "motion" and flicker_db is not None:
+        return _over(flicker_db, limit, "motion-compensated flicker")
     if ruling.value_db is None:
         more = ruling.verdict == "flickers more"
         return f"flickers more, whatever the limit: {ruling.basis}" if more else None

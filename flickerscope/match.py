@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Final
 
@@ -10,7 +10,7 @@ from flickerscope.carry import carry
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.source import Source, VideoInfo
 from flickerscope.kernel import Workers
-from flickerscope.measure import measure
+from flickerscope.measure import measure as measure_video
 from flickerscope.measurement import Measurement, require_same_settings
 from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading, read_pair
@@ -19,12 +19,10 @@ from flickerscope.settings import LADDER, Settings
 from flickerscope.spectrum import Transform, make_transform
 from flickerscope.tracks import Tracks
 
-__all__ = ["Match", "Progress", "Side", "frame_counter"]
+__all__ = ["Keeper", "Match", "Progress", "Side", "frame_counter"]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the video's name, the frames read so far and the frames to expect."""
-
-Side = Measurement | Source
 
 SAME_RATE: Final = Fraction(1, 100)
 
@@ -41,6 +39,54 @@ def _size(info: VideoInfo) -> tuple[int, int, float]:
     return info.width, info.height, info.aspect
 
 
+class Keeper:
+    """A video with its measurements: each is made once, however many others it is held against.
+
+    A failure is kept likewise.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._made: dict[Hashable, tuple[Measurement, Tracks | None]] = {}
+        self._failed: dict[Hashable, InputError] = {}
+
+    def measure(
+        self,
+        settings: Settings,
+        workers: Workers,
+        *,
+        segment: int,
+        rate: Fraction | None,
+        keep_tracks: bool,
+        progress: Progress | None,
+    ) -> tuple[Measurement, Tracks | None]:
+        """As `flickerscope.measure.measure`; the small pictures stay open until `close`."""
+        wanted = settings, segment, rate
+        if wanted in self._failed:
+            raise self._failed[wanted]
+        made = self._made.get(wanted)
+        if made is None or (keep_tracks and made[1] is None):
+            try:
+                made = self._made[wanted] = measure_video(
+                    self.source, settings, workers, segment=segment, rate=rate,
+                    keep_tracks=keep_tracks, progress=frame_counter(progress, self.source),
+                )  # fmt: skip
+            except InputError as error:
+                self._failed[wanted] = error
+                raise
+        return made
+
+    def close(self) -> None:
+        """Give temporary files back."""
+        for _, tracks in self._made.values():
+            if tracks is not None:
+                tracks.close()
+
+
+Side = Measurement | Source | Keeper
+"""What can be compared: a `Keeper` may be compared again."""
+
+
 class Match:
     """Two videos to compare: measured at one rate and one segment length."""
 
@@ -53,7 +99,18 @@ class Match:
         progress: Progress | None,
     ) -> None:
         self.settings, self.workers, self.progress = settings, workers, progress
-        self.sides = {"pred": pred, "ref": ref}
+        given = {"pred": pred, "ref": ref}
+        self.sides: dict[str, Measurement | Source] = {
+            name: side.source if isinstance(side, Keeper) else side for name, side in given.items()
+        }
+        self._own = {
+            name: Keeper(side)
+            for name, side in given.items()
+            if not isinstance(side, Measurement | Keeper)
+        }
+        self._keepers = self._own | {
+            name: side for name, side in given.items() if isinstance(side, Keeper)
+        }
         self.notes: list[str] = []
         self.rate = self._common_rate()
         self.of_video = self._settings_of_video()
@@ -62,8 +119,8 @@ class Match:
 
     def close(self) -> None:
         """Give temporary files back."""
-        for tracks in self.tracks.values():
-            tracks.close()
+        for keeper in self._own.values():
+            keeper.close()
 
     def measure(self) -> tuple[Measurement, Measurement, int]:
         """Prediction, reference, and the longest segment length that both have."""
@@ -229,19 +286,13 @@ class Match:
         return None if isinstance(side, Measurement) else side.info.promised_frames
 
     def _measure(self, name: str, segment: int) -> Measurement:
-        source = self.sides[name]
-        if isinstance(source, Measurement):
-            return source
-        if name in self.tracks:
-            self.tracks.pop(name).close()
-        measurement, tracks = measure(
-            source,
+        measurement, tracks = self._keepers[name].measure(
             self.of_video,
             self.workers,
             segment=segment,
             rate=self.rate,
             keep_tracks=self.reason is None,
-            progress=frame_counter(self.progress, source),
+            progress=self.progress,
         )
         if tracks is not None:
             self.tracks[name] = tracks

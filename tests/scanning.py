@@ -16,7 +16,7 @@ def square(number: int) -> int:
 
 def main(path: str, count: int) -> None:
     with Journal(path) as journal:
-        todo = [number for number in range(count) if str(number) not in journal.records]
+        todo = [number for number in range(count) if str(number) not in journal]
         for outcome in run_jobs(square, todo, workers=2):
             number = todo[outcome.index]
             journal.add({"key": str(number), "value": outcome.value})

@@ -25,6 +25,7 @@ FLOORS = {
     "errors": 1,
     "files": 1,
     "order": 1,
+    "suffixes": 1,
     "resources": 1,
     "settings": 1,
     "align": 2,

@@ -254,7 +254,7 @@ def test_each_of_two_still_videos_that_flickers_in_its_own_band_is_judged_along_
 def test_what_does_not_last_does_not_breach_a_limit_either():
     found = rule(side(0.2, usual=0.0), side(0.0))
     assert found.value_db == 0
-    assert find_breach(found, 0.0, motion_excess(side(0.2), side(0.0)), limit=3.0) is None
+    assert find_breach(found, 0.0, motion_excess(side(0.2), side(0.0)).excess_db, limit=3.0) is None
 
 
 def patch_that_moves(step, frames=32):
@@ -379,7 +379,7 @@ def ruling(verdict, ground, value=None):
 def test_a_limit_is_set_on_the_number_that_the_gate_names(found, options, breached):
     motion = motion_excess(side(9.9), side(0.0))
     assert motion.excess_db == pytest.approx(20)
-    breach = find_breach(found, 30.0, motion, **{"limit": 3.0} | options)
+    breach = find_breach(found, 30.0, motion.excess_db, **{"limit": 3.0} | options)
     assert (breach is not None) == breached
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.order import natural_order
+from flickerscope.scan.finding import find_videos
 from flickerscope.scan.pairing import (
     Pairing,
-    find_videos,
     pair_folders,
     pair_list,
     pair_names,

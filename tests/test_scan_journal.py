@@ -19,7 +19,7 @@ KEYS = [record["key"] for record in RECORDS]
 def run(path: Path, order=(0, 1, 2)) -> bytes:
     with Journal(path) as journal:
         for i in order:
-            if KEYS[i] not in journal.records:
+            if KEYS[i] not in journal:
                 journal.add(RECORDS[i])
         journal.finish(KEYS)
     return path.read_bytes()
@@ -33,7 +33,7 @@ def test_a_journal_cut_off_at_any_byte_ends_as_if_it_had_not_been(tmp_path, monk
         path = tmp_path / "cut.jsonl"
         path.write_bytes(whole[:length])
         with Journal(path) as journal:
-            assert len(journal.records) == whole[:length].count(b"\n")
+            assert len(journal) == whole[:length].count(b"\n")
         assert run(path) == whole
 
 
@@ -77,7 +77,7 @@ def test_a_disk_that_fills_leaves_whole_lines(tmp_path: Path, monkeypatch) -> No
         monkeypatch.undo()
         journal.add(RECORDS[1])
     with Journal(tmp_path / "a") as journal:
-        assert list(journal.records) == KEYS[:2]
+        assert list(journal) == KEYS[:2]
 
 
 @pytest.mark.parametrize("text", ["no json\n", "[1]\n", "{}\n", "3\n", "no line end", '{"name": 1'])

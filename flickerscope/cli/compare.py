@@ -40,15 +40,8 @@ def compare_command(
     scales: options.Scales = None,
     frames: options.Frames = None,
     crop: options.Crop = None,
-    paired: Annotated[
-        bool | None,
-        typer.Option(
-            "--paired/--no-paired", help="Frame-by-frame readings; default: if they match."
-        ),
-    ] = None,
-    lag: Annotated[
-        int | None, typer.Option(help="Frames by which PRED comes late, -2..2; default: found.")
-    ] = None,
+    paired: options.Paired = None,
+    lag: options.Lag = None,
     motion: options.Motion = None,
     texture: options.Texture = None,
     flow: options.Flow = None,
@@ -96,7 +89,7 @@ def compare_command(
         from flickerscope.gate import find_breach
 
         breach = find_breach(
-            result.ruling, result.energy_db, result.motion,
+            result.ruling, result.energy_db, result.flicker_db,
             limit=fail_above, gate=limited, allow_unmeasured=allow_unmeasured,
         )  # fmt: skip
         gate_on([breach])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import typer
 
-from flickerscope.cli.running import GATE, complain
+from flickerscope.cli.running import FAILURE, GATE, complain
 from flickerscope.errors import SettingsError
 
 __all__ = ["GATES", "check_limit", "gate_on"]
@@ -30,10 +30,10 @@ def check_limit(
     return gate or GATES[0]
 
 
-def gate_on(breaches: Iterable[str | None]) -> None:
-    """Say what is above the limit, and exit with 3 if anything is."""
+def gate_on(breaches: Iterable[str | None], *, failed: bool = False) -> None:
+    """Say what is above the limit, and exit with 3 if anything is; with 1 if something failed."""
     found = [breach for breach in breaches if breach is not None]
     for breach in found:
         complain(breach, GATE)
     if found:
-        raise typer.Exit(GATE)
+        raise typer.Exit(FAILURE if failed else GATE)

@@ -20,12 +20,14 @@ __all__ = [
     "Gate",
     "JsonFile",
     "Key",
+    "Lag",
     "Layout",
     "MaxPixels",
     "Memory",
     "Motion",
     "NoProgress",
     "OutDir",
+    "Paired",
     "Planes",
     "PngFile",
     "Primary",
@@ -97,6 +99,13 @@ OutDir = Annotated[
 JsonFile = Annotated[str | None, typer.Option("--json", help="Write the JSON report; - is stdout.")]
 PngFile = Annotated[str | None, typer.Option("--png", help="Write the figure; - is stdout.")]
 CsvFile = Annotated[str | None, typer.Option("--csv", help="Write the table; - is stdout.")]
+Paired = Annotated[
+    bool | None,
+    typer.Option("--paired/--no-paired", help="Frame-by-frame readings; default: if they match."),
+]
+Lag = Annotated[
+    int | None, typer.Option(help="Frames by which PRED comes late, -2..2; default: found.")
+]
 Motion = Annotated[
     bool | None, typer.Option("--motion/--no-motion", help="Motion-compensated flicker.")
 ]

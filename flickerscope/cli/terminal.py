@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from flickerscope.report.words import Headline
     from flickerscope.spectrum import Band
 
-__all__ = ["analysis_summary", "comparison_summary", "demo_summary", "printable"]
+__all__ = [
+    "analysis_summary",
+    "bullet",
+    "comparison_summary",
+    "demo_summary",
+    "printable",
+    "signed",
+]
 
 VERDICT_STYLE = {
     "flickers more": "bold red",
@@ -61,7 +68,7 @@ def comparison_summary(result: Comparison, *, verbose: bool = False) -> Renderab
     if result.paired is not None:
         parts.append(_paired(result.paired, result.headline.band))
     elif verbose:
-        parts.append(_bullet("paired", f"not available: {result.paired_reason}", "cyan"))
+        parts.append(bullet("paired", f"not available: {result.paired_reason}", "cyan"))
     parts.extend(_remarks(result.warnings, result.notes, verbose))
     parts.append(Text(f"\n{comparison_citation(result)}; on {result.device}", style="dim"))
     return Group(*parts)
@@ -166,7 +173,7 @@ def _comparison_table(result: Comparison, plane: str, *, named: bool) -> Rendera
                 cells += [
                     _rms(row.pred_rms),
                     _rms(row.ref_rms),
-                    Text(f"{_signed(row.excess_db, 2)}", style="bold" if main else ""),
+                    Text(f"{signed(row.excess_db, 2)}", style="bold" if main else ""),
                 ]
         table.add_row(Text(_range(bands[name], result.pred.rate)), *cells)
     return Padding(table, (0, 0, 0, 0))
@@ -200,7 +207,7 @@ def _round(value: float, digits: int) -> str:
     return f"{value:.{digits}g}" if value < 10**digits - 0.5 else f"{value:.0f}"
 
 
-def _signed(value: float, digits: int) -> str:
+def signed(value: float, digits: int) -> str:
     """With its sign, but never a minus zero."""
     return f"{round(value, digits) + 0.0:+.{digits}f}"
 
@@ -238,9 +245,9 @@ def _motion_readings(result: Comparison | Measurement) -> Iterator[RenderableTyp
 
     found = "; ".join(other_readings(result))
     if found:
-        yield _bullet("motion", found, "cyan")
+        yield bullet("motion", found, "cyan")
     for text in pulse_texts(result):
-        yield _bullet("pulse", text, "magenta")
+        yield bullet("pulse", text, "magenta")
 
 
 def _energy(result: Comparison) -> RenderableType:
@@ -249,7 +256,7 @@ def _energy(result: Comparison) -> RenderableType:
     row = result.headline
     return Text.assemble(
         f"Beside it: {ENERGY} ",
-        (f"{_signed(row.excess_db, 1)} dB", "bold"),
+        (f"{signed(row.excess_db, 1)} dB", "bold"),
         f" (pred {_round(row.pred_rms, 3)}, ref {_round(row.ref_rms, 3)} rms code values "
         f"{in_band(row.band)} at {row.scale} scale)",
     )
@@ -268,22 +275,22 @@ def _line_texts(lines: Sequence[Line], rate: Fraction | None) -> Iterator[Render
             f"({line.scale}{'' if line.plane == 'y' else ' ' + line.plane})"
             for line in at
         )
-        yield _bullet("line", f"at {place}, amplitude in code values {sizes}", "magenta")
+        yield bullet("line", f"at {place}, amplitude in code values {sizes}", "magenta")
 
 
 def _other_readings(result: Comparison) -> Iterator[RenderableType]:
     picture = result.picture
     values = []
     if result.floor_db is not None:
-        values.append(f"quietest tiles {_signed(result.floor_db, 1)} dB")
+        values.append(f"quietest tiles {signed(result.floor_db, 1)} dB")
     if picture.sharpness_db is not None:
-        values.append(f"sharpness {_signed(picture.sharpness_db, 1)} dB")
+        values.append(f"sharpness {signed(picture.sharpness_db, 1)} dB")
         less = result.energy_db - picture.sharpness_db
-        values.append(f"excess less sharpness {_signed(less, 1)} dB")
+        values.append(f"excess less sharpness {signed(less, 1)} dB")
     if picture.contrast_db is not None:
-        values.append(f"contrast {_signed(picture.contrast_db, 1)} dB")
+        values.append(f"contrast {signed(picture.contrast_db, 1)} dB")
     if values:
-        yield _bullet("beside", ", ".join(values), "cyan")
+        yield bullet("beside", ", ".join(values), "cyan")
 
 
 def _paired(paired: PairedReading, band: str) -> RenderableType:
@@ -293,10 +300,10 @@ def _paired(paired: PairedReading, band: str) -> RenderableType:
         values.append(f"coherence {row.coherence:.2f}")
     if row.unexplained is not None and row.unexplained_db is not None:
         values.append(
-            f"unexplained {_round(row.unexplained, 3)} code^2 ({_signed(row.unexplained_db, 1)} dB)"
+            f"unexplained {_round(row.unexplained, 3)} code^2 ({signed(row.unexplained_db, 1)} dB)"
         )
     if row.retained is not None and row.retained_db is not None:
-        values.append(f"retained {_signed(row.retained_db, 1)} dB")
+        values.append(f"retained {signed(row.retained_db, 1)} dB")
     if row.slope is not None:
         values.append(f"slope {row.slope:.2f}")
     if row.gain is not None:
@@ -304,23 +311,24 @@ def _paired(paired: PairedReading, band: str) -> RenderableType:
     values.append(f"error {_round(row.error, 3)} code^2")
     if paired.note:
         values.append(paired.note)
-    return _bullet("paired", f"{band}: {', '.join(values)}", "cyan")
+    return bullet("paired", f"{band}: {', '.join(values)}", "cyan")
 
 
 def _remarks(
     warnings: Sequence[str], notes: Sequence[str], verbose: bool
 ) -> Iterator[RenderableType]:
     for text in warnings:
-        yield _bullet("warning", text, "yellow")
+        yield bullet("warning", text, "yellow")
     if verbose:
         for text in notes:
-            yield _bullet("note", text, "dim")
+            yield bullet("note", text, "dim")
     elif notes:
         count = len(notes)
-        yield _bullet("notes", f"{count}, shown with -v and kept in the reports", "dim")
+        yield bullet("notes", f"{count}, shown with -v and kept in the reports", "dim")
 
 
-def _bullet(label: str, text: str, style: str) -> RenderableType:
+def bullet(label: str, text: str, style: str) -> RenderableType:
+    """A labelled sentence."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style=style, min_width=8, no_wrap=True)
     grid.add_column(overflow="fold")

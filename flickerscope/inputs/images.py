@@ -16,13 +16,12 @@ from flickerscope.inputs.rate import FrameRate, rate_of
 from flickerscope.inputs.source import FileOptions, Frame, Plane, VideoInfo
 from flickerscope.order import natural_order
 from flickerscope.settings import Planes
+from flickerscope.suffixes import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from flickerscope.video import VideoFile
 
-__all__ = ["IMAGE_SUFFIXES", "ImageSequence", "is_image_sequence"]
-
-IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr")
+__all__ = ["ImageSequence", "is_image_sequence"]
 
 _SAME: Final = {".jpeg": ".jpg", ".tiff": ".tif"}
 _TAIL: Final = 1024

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.probe import check_file
+from flickerscope.suffixes import TENSOR_SUFFIXES
 
-__all__ = ["TENSOR_SUFFIXES", "is_tensor_file", "load_tensor"]
+__all__ = ["is_tensor_file", "load_tensor"]
 
 Array = NDArray[Any] | torch.Tensor
-
-TENSOR_SUFFIXES: Final = (".npy", ".npz", ".pt", ".pth", ".safetensors")
 
 _LOCAL_HEADER: Final = 30
 """Bytes of a zip member's own header, before its name."""

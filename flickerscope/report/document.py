@@ -21,6 +21,7 @@ from flickerscope.motion import CarriedReading
 from flickerscope.motion.pictures import ROWS
 from flickerscope.paired import PairedReading
 from flickerscope.pulse import Pulse, own_pulses
+from flickerscope.report.strict import to_json
 from flickerscope.report.words import (
     ENERGY,
     FLICKER,
@@ -38,11 +39,6 @@ __all__ = ["FORMAT", "analysis_document", "citation", "comparison_document", "sc
 FORMAT = 2
 """Of the report. 1: first. 2: motion-compensated flicker leads; the energy, which led, is
 ``energy``."""
-
-
-def to_json(document: dict[str, Any]) -> str:
-    """Strict JSON: no NaN, no infinity."""
-    return json.dumps(document, allow_nan=False, indent=1, ensure_ascii=False) + "\n"
 
 
 def schema() -> dict[str, Any]:

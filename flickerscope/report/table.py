@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from flickerscope.comparison import Comparison
 from flickerscope.excess import MotionSummary, summarize_motion
 from flickerscope.measurement import Measurement
+from flickerscope.report.cells import safe_name, to_csv
 from flickerscope.report.document import analysis_rows
 from flickerscope.report.words import Headline, analysis_headline, comparison_headline
 
@@ -90,10 +89,6 @@ MOTION_READINGS = (
 """The headline first."""
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What the text of a cell begins with where a spreadsheet computes it."""
-
-
 def comparison_csv(result: Comparison) -> str:
     """One row for every motion-compensated reading, then one for every plane, scale and band.
 
@@ -110,12 +105,12 @@ def comparison_csv(result: Comparison) -> str:
         for row in result.table
     )
     rows = chain(_motion_excess_rows(result), bands)
-    return _csv(COMPARISON_COLUMNS, (row | names for row in rows))
+    return to_csv(COMPARISON_COLUMNS, (row | names for row in rows))
 
 
 def analysis_csv(results: Sequence[Measurement]) -> str:
     """For every video, one row for each reading, and one for each plane, scale and band."""
-    return _csv(ANALYSIS_COLUMNS, (row for result in results for row in _video_rows(result)))
+    return to_csv(ANALYSIS_COLUMNS, (row for result in results for row in _video_rows(result)))
 
 
 def _motion_excess_rows(result: Comparison) -> Iterator[dict[str, Any]]:
@@ -184,25 +179,6 @@ def _video_rows(result: Measurement) -> Iterator[dict[str, Any]]:
     return (row | {"video": _names(result)} for row in chain(leading, rest))
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _plain(value) for name, value in row.items()})
-    return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else value
-
-
 def _names(result: Measurement) -> str:
-    """The paths of its clips, such that no spreadsheet takes ``=1+1.mp4`` for a formula.
-
-    ``./=1+1.mp4`` names the same file.
-    """
-    names = " + ".join(clip.info.path for clip in result.clips)
-    return f"./{names}" if names.startswith(FORMULA) else names
+    """The paths of its clips."""
+    return safe_name(" + ".join(clip.info.path for clip in result.clips))

@@ -14,13 +14,13 @@ from typing import Any, Final, Literal
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.order import natural_order
+from flickerscope.scan.finding import find_videos, stem_of
 
 __all__ = [
     "Pair",
     "PairBy",
     "Pairing",
     "Unpaired",
-    "find_videos",
     "pair_folders",
     "pair_list",
     "pair_names",
@@ -28,10 +28,6 @@ __all__ = [
 
 PairBy = Literal["stem", "name", "regex"]
 
-SUFFIXES: Final = (
-    *(".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
-    *(".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
-)
 COLUMNS: Final = "pred", "ref", "model", "prompt", "seed"
 ONE_MODEL: Final = "pred"
 """Name of the model where there is only one and nobody named it."""
@@ -88,35 +84,11 @@ class Pairing:
             more = len(self.unpaired) - SHOWN
             rest = f"; and {more} more" if more > 0 else ""
             only = "" if self.pairs else "; nothing pairs"
-            raise InputError(f"{len(self.unpaired)} files do not pair: {shown}{rest}{only}")
+            count = len(self.unpaired)
+            what = "1 file does" if count == 1 else f"{count} files do"
+            raise InputError(f"{what} not pair: {shown}{rest}{only}")
         if not self.pairs:
             raise InputError("there are no videos to pair")
-
-
-def find_videos(folder: str | os.PathLike[str]) -> list[str]:
-    """Paths of the videos below a folder, relative to it with forward slashes, in natural order.
-
-    Videos are told by their suffix; hidden files and folders are left out. Raises `InputError`.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        found = "a file" if root.exists() else "not there"
-        raise InputError(f"{folder}: is {found}; name a folder of videos")
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be listed: {error.strerror}") from error
-
-    names = []
-    for place, folders, files in os.walk(root, onerror=refuse, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        names += [
-            (Path(place) / name).relative_to(root).as_posix()
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    if not names:
-        raise InputError(f"{folder}: holds no videos; allowed are {' '.join(SUFFIXES)}")
-    return sorted(names, key=natural_order)
 
 
 def pair_folders(
@@ -269,12 +241,12 @@ def _reader(by: str, pattern: str | None) -> Callable[[str], _Label]:
 
 
 def _read_stem(name: str) -> _Label:
-    stem = str(PurePosixPath(name).with_suffix(""))
+    stem = stem_of(name)
     return _indexed(stem, key=stem, fallback=True)
 
 
 def _read_name(name: str) -> _Label:
-    return _indexed(str(PurePosixPath(name).with_suffix("")), key=name, fallback=False)
+    return _indexed(stem_of(name), key=name, fallback=False)
 
 
 def _indexed(stem: str, *, key: str, fallback: bool) -> _Label:

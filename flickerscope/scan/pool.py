@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from typing import Any, Final, Literal
 
 from flickerscope.errors import InputError, SettingsError, TooShortError
 
-__all__ = ["Outcome", "run_jobs"]
+__all__ = ["Outcome", "Pool", "run_here", "run_jobs"]
 
 PATIENCE: Final = 5.0
 """Seconds that a process gets to end when it is asked to."""
 STARTED: Final = "started"
 BUG: Final = "bug"
+CRASHED: Final = "crashed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,88 +35,161 @@ class Outcome:
     """What the function returned."""
     reason: str | None = None
     """Why there is no value."""
+    crashed: bool = False
+    """Whether the process died, took too long or ran out of memory: another attempt may go well."""
 
 
-def run_jobs(
-    function: Callable[[Any], Any], jobs: Sequence[Any], *, workers: int
-) -> Iterator[Outcome]:
-    """Call ``function(job)`` for every job; yields outcomes as they come, each job's once.
+Function = Callable[[Any], Any]
 
-    The processes are started once and serve many jobs; a job is handed out only when a process is
-    free for it, so that memory does not grow with their number. A process that dies (out of memory,
-    a crash inside a decoder) takes its one job with it and is replaced.
 
-    Args:
-        function: named at the top of a module, as are the classes of jobs and results: they travel
-            between processes. `TooShortError` makes a job *not measurable*; `InputError`,
-            `SettingsError` and `MemoryError` make it *failed*; anything else is raised here.
-        jobs: one for each outcome.
-        workers: processes, 1 or more.
+class Pool:
+    """Processes that do jobs; started when they are first needed, and ended by `close`.
 
-    Raises:
-        RuntimeError: a bug in ``function``, with its traceback; or no process can be started.
+    A job is handed out only when a process is free for it, so that memory does not grow with their
+    number. A process that dies (out of memory, a crash inside a decoder) takes its one job with it
+    and is replaced.
     """
-    if workers < 1:
-        raise SettingsError(f"workers: 1 or more, got {workers}")
-    waiting = iter(enumerate(jobs))
-    busy: dict[Any, _Worker] = {}  # by connection
-    try:
-        for index, job in waiting:
-            _hand(_Worker(function), index, job, busy)
-            if len(busy) == workers:
-                break
-        while busy:
-            for ready in wait(list(busy)):
-                worker = busy[ready]
-                outcome = worker.receive()
-                if outcome is None:
-                    continue
-                del busy[ready]
-                following = next(waiting, None)
-                if following is None:
-                    worker.stop()
-                else:
-                    alive = worker if worker.is_whole else _Worker(function)
-                    _hand(alive, *following, busy)
-                yield outcome
-    finally:
-        for worker in busy.values():
-            worker.stop()
+
+    def __init__(self, workers: int) -> None:
+        """``workers``: processes, 1 or more."""
+        if workers < 1:
+            raise SettingsError(f"workers: 1 or more, got {workers}")
+        self.workers = workers
+        self._idle: list[_Worker] = []
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            self._idle.pop().stop()
+
+    def run(
+        self,
+        function: Function,
+        jobs: Sequence[Any],
+        *,
+        limit: Callable[[Any], float | None] | None = None,
+    ) -> Iterator[Outcome]:
+        """Call ``function(job)`` for every job; yields outcomes as they come, each job's once.
+
+        Args:
+            function: named at the top of a module, as are the classes of jobs and results: they
+                travel between processes. `TooShortError` makes a job *not measurable*;
+                `InputError`, `SettingsError` and `MemoryError` make it *failed*; anything else is
+                raised here.
+            jobs: one for each outcome.
+            limit: seconds that a job may take, if there is a limit.
+
+        Raises:
+            RuntimeError: a bug in ``function``, with its traceback; or no process can be started.
+        """
+        waiting = iter(enumerate(jobs))
+        busy: dict[Any, _Worker] = {}  # by connection
+
+        def hand(worker: _Worker, index: int, job: Any) -> None:
+            busy[worker.connection] = worker  # first: whatever happens, it will be stopped
+            worker.give(index, function, job, limit(job) if limit else None)
+
+        try:
+            for index, job in waiting:
+                hand(self._idle.pop() if self._idle else _Worker(), index, job)
+                if len(busy) == self.workers:
+                    break
+            while busy:
+                for worker in _ready(busy):
+                    outcome = worker.receive()
+                    if outcome is None:
+                        continue
+                    del busy[worker.connection]
+                    if worker.is_whole:
+                        self._idle.append(worker)
+                    following = next(waiting, None)
+                    if following is not None:
+                        hand(self._idle.pop() if self._idle else _Worker(), *following)
+                    yield outcome
+        finally:
+            for worker in busy.values():
+                worker.stop()
 
 
-def _hand(worker: _Worker, index: int, job: Any, busy: dict[Any, _Worker]) -> None:
-    busy[worker.connection] = worker  # first: whatever happens, it will be stopped
-    worker.give(index, job)
+def run_jobs(function: Function, jobs: Sequence[Any], *, workers: int) -> Iterator[Outcome]:
+    """`Pool.run` with processes of its own, which end with it."""
+    with Pool(workers) as pool:
+        yield from pool.run(function, jobs)
+
+
+def run_here(function: Function, jobs: Sequence[Any]) -> Iterator[Outcome]:
+    """The same in this process, one after the other: nothing shields it from a crash."""
+    for index, job in enumerate(jobs):
+        status, value, reason = _attempt(function, job)
+        if status == BUG:
+            raise RuntimeError(f"a bug:\n{reason}")
+        yield _outcome(index, status, value, reason)
+
+
+def _ready(busy: dict[Any, _Worker]) -> list[_Worker]:
+    """Those that have something to say, or whose time is up."""
+    ends = [worker.deadline for worker in busy.values() if worker.deadline is not None]
+    patience = max(0.0, min(ends) - time.monotonic()) if ends else None
+    ready = [busy[connection] for connection in wait(list(busy), patience)]
+    return ready or [worker for worker in busy.values() if worker.is_late]
+
+
+def _outcome(index: int, status: Any, value: Any, reason: str | None) -> Outcome:
+    if status == CRASHED:
+        return Outcome(index=index, status="failed", reason=reason, crashed=True)
+    return Outcome(index=index, status=status, value=value, reason=reason)
 
 
 class _Worker:
     """A process that does one job at a time."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # threads and GPUs do not survive a fork
         self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(
-            target=_serve, args=(theirs, function), daemon=True
-        )
+        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()  # so that its death is seen here as the end of what it sends
         self.index = -1
         self.has_started = False
         self.is_whole = True
         """Whether it can take another job."""
+        self.limit: float | None = None
+        self.deadline: float | None = None
+        """When its job must be done, by the monotonic clock."""
 
-    def give(self, index: int, job: Any) -> None:
-        self.index = index
+    @property
+    def is_late(self) -> bool:
+        """Whether its job took too long."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def give(self, index: int, function: Function, job: Any, limit: float | None) -> None:
+        """Hand it a job; ``limit``: seconds it may take."""
+        self.index, self.limit = index, limit
+        if self.has_started:
+            self._start_clock()
         try:
-            self.connection.send(job)
+            self.connection.send((function, job))
         except OSError:  # dead already: the next receive finds that out
             self.is_whole = False
+
+    def _start_clock(self) -> None:
+        self.deadline = None if self.limit is None else time.monotonic() + self.limit
 
     def receive(self) -> Outcome | None:
         """What it has to say: the outcome of its job, or ``None``, that it has started.
 
         Raises what is no fault of the job.
         """
+        if self.is_late and not self.connection.poll():
+            self.is_whole = False
+            self.stop()
+            return _outcome(self.index, CRASHED, None, f"took longer than {self.limit:g} s")
         try:
             status, value, reason = self.connection.recv()
         except (EOFError, OSError) as error:
@@ -123,13 +198,15 @@ class _Worker:
             self.stop()
             if not self.has_started:
                 raise RuntimeError(f"a worker process cannot start: {self._cause()}") from error
-            return Outcome(index=self.index, status="failed", reason=self._cause())
+            return _outcome(self.index, CRASHED, None, self._cause())
         if status == STARTED:
             self.has_started = True
+            self._start_clock()
             return None
         if status == BUG:
             raise RuntimeError(f"a bug in a worker process:\n{reason}")
-        return Outcome(index=self.index, status=status, value=value, reason=reason)
+        self.deadline = None
+        return _outcome(self.index, status, value, reason)
 
     def stop(self) -> None:
         """End it: at once where it is at work."""
@@ -152,13 +229,17 @@ class _Worker:
         return f"its worker process was ended by {name}{memory}"
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
+def _serve(connection: Connection) -> None:
     """Life of a worker process: until the other end is gone, however that came about."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of whoever started it
+    has_started = False
     try:
-        connection.send((STARTED, None, None))
         while True:
-            answer = _attempt(function, connection.recv())
+            function, job = connection.recv()
+            if not has_started:  # all that it takes is there: what fails from now on is the job
+                connection.send((STARTED, None, None))
+                has_started = True
+            answer = _attempt(function, job)
             try:
                 connection.send(answer)
             except (pickle.PicklingError, AttributeError, TypeError):  # before any byte is sent
@@ -175,6 +256,6 @@ def _attempt(function: Callable[[Any], Any], job: Any) -> tuple[str, Any, str | 
     except (InputError, SettingsError) as error:
         return "failed", None, str(error)
     except MemoryError:
-        return "failed", None, "out of memory"
+        return CRASHED, None, "out of memory"
     except Exception:  # noqa: BLE001 - it is raised where it can be seen
         return BUG, None, traceback.format_exc()

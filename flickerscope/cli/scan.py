@@ -1,0 +1,212 @@
+"""``flickerscope scan``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flickerscope.cli import options
+from flickerscope.cli.limits import check_limit, gate_on
+from flickerscope.cli.running import FAILURE, given, load_settings, show
+from flickerscope.errors import SettingsError
+from flickerscope.settings import Settings
+
+if TYPE_CHECKING:
+    from flickerscope.scan.job import Choices
+    from flickerscope.scan.pairing import Pairing
+
+__all__ = ["scan_command"]
+
+GATES_ON = "median", "any"
+
+
+def scan_command(
+    pred_dir: Annotated[
+        str | None, typer.Argument(metavar="[PRED_DIR]", help="Folder of a model's videos.")
+    ] = None,
+    ref: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of references.")] = None,
+    pred: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="A model and its folder; several times."),
+    ] = None,
+    list_file: Annotated[
+        str | None,
+        typer.Option("--list", metavar="FILE", help="Pairs as .csv or .jsonl, in place of DIRs."),
+    ] = None,
+    pair: Annotated[
+        str, typer.Option(help="How files pair: stem, name or regex; default stem.")
+    ] = "stem",
+    pattern: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="For --pair regex: its groups are the key.")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Leave out what does not pair.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show which files pair, and stop.")
+    ] = False,
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")
+    ] = "flickerscope-scan",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results of other clips or settings.")
+    ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="The same statistic between the references.")
+    ] = False,
+    fps: options.Fps = None,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    key: options.Key = None,
+    window: options.Window = None,
+    segment: Annotated[
+        int | None, typer.Option(help="Frames a segment; default: the most that 95 % have.")
+    ] = None,
+    bands: options.Bands = None,
+    primary: options.Primary = None,
+    axis: options.Axis = None,
+    planes: options.Planes = None,
+    scales: options.Scales = None,
+    frames: options.Frames = None,
+    crop: options.Crop = None,
+    paired: options.Paired = None,
+    lag: options.Lag = None,
+    motion: options.Motion = None,
+    texture: options.Texture = None,
+    flow: options.Flow = None,
+    settings: options.SettingsFile = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N, several as in cuda:0,1, or mps.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes; default one a core.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(help="Megabytes for the buffers of a process.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Of a process; default the cores divided.")
+    ] = None,
+    stream: options.Stream = 0,
+    max_pixels: options.MaxPixels = None,
+    strict: options.Strict = False,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Give a clip up after this long.")
+    ] = None,
+    fail_above: Annotated[
+        float | None, typer.Option(metavar="DB", help="Exit with 3 where a model is above this.")
+    ] = None,
+    gate_on_what: Annotated[
+        str | None, typer.Option("--gate-on", help="The median of the clips, or any of them.")
+    ] = None,
+    gate: options.Gate = None,
+    allow_unmeasured: options.AllowUnmeasured = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    no_progress: options.NoProgress = False,
+    debug: options.Debug = False,  # noqa: ARG001 - `run` looks for it
+) -> None:
+    """Hold folders of videos against their references, with the statistics of all of them."""
+    limited = check_limit(fail_above, gate, allow_unmeasured, motion)
+    gated = _gate_on(gate_on_what, fail_above)
+    chosen = given(
+        window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
+        scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
+        texture=texture, flow=flow,
+    )  # fmt: skip
+    measured = (load_settings(settings) or Settings()).with_changes(**chosen)
+    pairing = _pairing(pred_dir, pred or [], ref, list_file, pair, pattern)
+    if dry_run:
+        from flickerscope.cli.scan_summary import pairing_table
+
+        show(pairing_table(pairing, verbose=verbose))
+        pairing.check(allow_missing=allow_missing)
+        return
+    pairing.check(allow_missing=allow_missing)
+    from flickerscope.cli.watch import watching
+    from flickerscope.scan.job import Choices
+    from flickerscope.scan.local import local_engine
+    from flickerscope.scan.run import RECORDS, run_scan
+
+    choices = Choices(
+        settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
+        stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
+    )  # fmt: skip
+    with (
+        watching(quiet=quiet, plain=no_progress) as watch,
+        local_engine(device=device, workers=workers, threads=threads, timeout=timeout) as local,
+    ):
+        summary = run_scan(
+            pairing.pairs, out, choices=_with_threads(choices, local.threads),
+            engine=local.engine, devices=local.devices, calibration=calibrate,
+            overwrite=overwrite, progress=watch,
+        )  # fmt: skip
+    if not quiet:
+        from flickerscope.cli.scan_summary import scan_summary
+
+        show(scan_summary(summary, out, verbose=verbose))
+    failed = summary["clips"]["failed"]
+    if fail_above is not None:
+        from flickerscope.scan.gate import find_breaches
+        from flickerscope.scan.journal import read_records
+
+        breaches = find_breaches(
+            read_records(Path(out) / RECORDS), limit=fail_above, on=gated, gate=limited,
+            allow_unmeasured=allow_unmeasured,
+        )  # fmt: skip
+        gate_on(breaches, failed=bool(failed))
+    if failed:
+        raise typer.Exit(FAILURE)
+
+
+def _gate_on(on: str | None, limit: float | None) -> str:
+    if on is not None and on not in GATES_ON:
+        raise SettingsError(f"--gate-on: one of {', '.join(GATES_ON)}, got {on!r}")
+    if on is not None and limit is None:
+        raise SettingsError("--gate-on needs a limit: --fail-above")
+    return on or GATES_ON[0]
+
+
+def _pairing(
+    pred_dir: str | None,
+    named: Sequence[str],
+    ref: str | None,
+    list_file: str | None,
+    by: str,
+    pattern: str | None,
+) -> Pairing:
+    """From folders, or from a list."""
+    from flickerscope.scan.pairing import pair_folders, pair_list
+
+    if list_file is not None:
+        if pred_dir is not None or named or ref is not None or by != "stem" or pattern is not None:
+            raise SettingsError("--list brings its own pairs: give no folders and no --pair")
+        return pair_list(list_file)
+    if ref is None:
+        raise SettingsError("name the folder of references by --ref, or a list of pairs by --list")
+    if (pred_dir is None) == (not named):
+        raise SettingsError("name one folder of predictions, or models by --pred NAME=DIR")
+    models = _models(named) if pred_dir is None else {Path(pred_dir).resolve().name: pred_dir}
+    way: Any = by  # checked there
+    return pair_folders(models, ref, by=way, pattern=pattern)
+
+
+def _models(named: Sequence[str]) -> dict[str, str]:
+    models: dict[str, str] = {}
+    for text in named:
+        name, equals, folder = text.partition("=")
+        if not (equals and name and folder):
+            raise SettingsError(f"--pred: NAME=DIR, got {text!r}")
+        if name in models:
+            raise SettingsError(f"--pred: two models of the name {name!r}")
+        models[name] = folder
+    return models
+
+
+def _with_threads(choices: Choices, threads: int) -> Choices:
+    from dataclasses import replace
+
+    return replace(choices, threads=threads)

@@ -1,0 +1,167 @@
+"""Lays out what a scan found for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from flickerscope.cli.terminal import bullet, printable, signed
+
+if TYPE_CHECKING:
+    from flickerscope.scan.pairing import Pairing
+
+__all__ = ["pairing_table", "scan_summary"]
+
+SHOWN: Final = 10
+"""Rows of a list, unless all are asked for."""
+
+STYLES: Final = {
+    "flickers more": "bold red",
+    "more energy, consistent with motion or sharpness": "bold yellow",
+    "no difference found": "bold green",
+    "too few clips": "bold yellow",
+}
+ENDPOINTS: Final = ("flicker", "energy")
+
+
+def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False) -> RenderableType:
+    """The models in order, what each comes to, how they differ, and what was not measured."""
+    models = summary["models"]
+    parts: list[RenderableType] = [
+        Text(f"{summary['clips']['text']}; segments of {summary['segment']} frames\n"),
+        _ranking(models),
+        Text("medians over units (clips of a prompt or a reference averaged), dB;", style="dim"),
+        Text("in brackets the interval that holds the true median with 95 %\n", style="dim"),
+        *(_model(model) for model in models),
+        *_differences(summary["differences"], verbose),
+        *_calibration(summary["calibration"]),
+        *_missing(summary["not_measured"], verbose),
+        Text(f"\nResults in {printable(out)}: results.jsonl, results.csv, summary.json"),
+    ]
+    return Group(*parts)
+
+
+def _ranking(models: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("model", max_width=16, no_wrap=True, overflow="ellipsis")
+    for name in ENDPOINTS:
+        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("units", justify="right", no_wrap=True)
+    for model in models:
+        cells = [
+            cell
+            for name in ENDPOINTS
+            for cell in (_estimate(model[name]), str(model[name]["units"]))
+        ]
+        table.add_row(str(model["rank"]), printable(model["model"]), *cells)
+    return table
+
+
+def _estimate(row: Mapping[str, Any]) -> str:
+    """Such as ``+1.2 (+0.4 .. +2.0)``."""
+    if row["median"] is None:
+        return "none"
+    if row["low"] is None:
+        return signed(row["median"], 1)
+    return f"{signed(row['median'], 1)} ({signed(row['low'], 1)} .. {signed(row['high'], 1)})"
+
+
+def _model(model: Mapping[str, Any]) -> RenderableType:
+    verdict = model["verdict"]
+    clips = ", ".join(f"{count} {text}" for text, count in model["verdicts"].items())
+    flicker = model["flicker"]["clips"]
+    reading = f"; with a flicker reading: {flicker['measured']} of {flicker['total']}"
+    same = flicker["measured"] == model["clips"]["measured"]
+    body = Text.assemble(
+        (f"{verdict[0].upper()}{verdict[1:]}.", STYLES[verdict]),
+        f" {model['clips']['text']}{'' if same else reading}",
+        f". By clips: {clips}." if clips else ".",
+    )
+    return _labelled(printable(model["model"]), body)
+
+
+def _labelled(label: str, body: Text) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="bold cyan", max_width=16, no_wrap=True, overflow="ellipsis")
+    grid.add_column(overflow="fold")
+    grid.add_row(label, body)
+    return grid
+
+
+def _differences(rows: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[RenderableType]:
+    """Between models, by the number that they are ranked by."""
+    if not rows:
+        return
+    yield Text("\nBetween models, over the references that both have (p by Holm):")
+    table = Table.grid(padding=(0, 2))
+    shown = rows if verbose else rows[:SHOWN]
+    for row in shown:
+        table.add_row(
+            Text(printable(f"{row['model']} - {row['against']}"), overflow="fold"),
+            Text(row["name"].split()[-1]),
+            Text(f"{_estimate(row)} dB", justify="right"),
+            Text(f"p = {row['p_holm']:.2g}"),
+        )
+    yield table
+    yield from _rest(len(rows) - len(shown))
+
+
+def _calibration(rows: Sequence[Mapping[str, Any]] | None) -> Iterator[RenderableType]:
+    for row in rows or ():
+        yield bullet(
+            "between",
+            f"references alone: {row['name'].split()[-1]} median {signed(row['median_low'], 1)} .. "
+            f"{signed(row['median_high'], 1)} dB over {row['pairs']} random pairs (95 %); a single "
+            f"pair differs by up to {row['clip']:.1f} dB",
+            "cyan",
+        )
+    if rows is not None and not rows:
+        yield bullet("between", "references alone: four or more are needed", "cyan")
+
+
+def _missing(clips: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[RenderableType]:
+    shown = clips if verbose else clips[:SHOWN]
+    for clip in shown:
+        style = "red" if clip["status"] == "failed" else "yellow"
+        label = "failed" if clip["status"] == "failed" else "no reading"
+        yield bullet(label, f"{clip['model']}: {clip['reason']}", style)
+    yield from _rest(len(clips) - len(shown))
+
+
+def _rest(count: int) -> Iterator[RenderableType]:
+    if count > 0:
+        yield Text(f"and {count} more, shown with -v and kept in the results", style="dim")
+
+
+def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:
+    """Which prediction is held against which reference, and what is left over."""
+    parts: list[RenderableType] = []
+    shown = pairing.pairs if verbose else pairing.pairs[:SHOWN]
+    for model in dict.fromkeys(pair.model for pair in shown):
+        table = Table.grid(padding=(0, 2))
+        for pair in shown:
+            if pair.model == model:
+                prompt = pair.prompt or ""
+                seed = "" if pair.seed is None else f"seed {pair.seed}"
+                name = Path(pair.ref).name
+                cells = (pair.name, name, prompt if prompt != pair.name else "", seed)
+                table.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
+        parts += [Text(printable(model), style="bold cyan"), table]
+    parts += _rest(len(pairing.pairs) - len(shown))
+    for file in pairing.unpaired if verbose else pairing.unpaired[:SHOWN]:
+        parts.append(bullet("no pair", str(file), "yellow"))
+    if not verbose:
+        parts += _rest(len(pairing.unpaired) - SHOWN)
+    models = len({pair.model for pair in pairing.pairs})
+    refs = len({pair.ref for pair in pairing.pairs})
+    counts = (
+        f"{len(pairing.pairs)} pairs of {models} model{'' if models == 1 else 's'} with {refs} "
+        f"references; {len(pairing.unpaired)} files do not pair"
+    )
+    return Group(*parts, Text(counts))

@@ -1,0 +1,60 @@
+"""Finds what can be measured below a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from flickerscope.errors import InputError
+from flickerscope.order import natural_order
+from flickerscope.settings import MIN_FRAMES
+from flickerscope.suffixes import IMAGE_SUFFIXES, TENSOR_SUFFIXES, VIDEO_SUFFIXES
+
+__all__ = ["find_videos", "stem_of"]
+
+FILE_SUFFIXES: Final = (*VIDEO_SUFFIXES, *TENSOR_SUFFIXES)
+
+
+def find_videos(folder: str | os.PathLike[str]) -> list[str]:
+    """Paths of the videos below a folder, relative to it with forward slashes, in natural order.
+
+    A video is a file with the suffix of one, or of arrays, or a folder that holds at least 3
+    pictures and no videos. Hidden files and folders are left out. Raises `InputError`.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        found = "a file" if root.exists() else "not there"
+        raise InputError(f"{folder}: is {found}; name a folder of videos")
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+    names: list[str] = []
+    for place, folders, files in os.walk(root, onerror=refuse, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [name for name in files if not name.startswith(".")]
+        here = Path(place).relative_to(root)
+        videos = [name for name in shown if name.lower().endswith(FILE_SUFFIXES)]
+        names += [(here / name).as_posix() for name in videos]
+        pictures = sum(name.lower().endswith(IMAGE_SUFFIXES) for name in shown)
+        if not videos and pictures >= MIN_FRAMES:
+            if Path(place) == root:
+                raise InputError(
+                    f"{folder}: holds pictures: name the folder above, of which each folder of "
+                    "pictures is a video"
+                )
+            names.append(here.as_posix())
+            folders.clear()  # what lies below belongs to this video
+    if not names:
+        raise InputError(
+            f"{folder}: holds no videos; allowed are {' '.join(FILE_SUFFIXES)} and folders of "
+            "pictures"
+        )
+    return sorted(names, key=natural_order)
+
+
+def stem_of(name: str) -> str:
+    """The path without the suffix of a file; a folder's name may have dots of its own."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in FILE_SUFFIXES else str(path)

@@ -1,0 +1,78 @@
+"""Holds a scan against a limit that must not be passed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
+from typing import Any
+
+from flickerscope.gate import find_breach
+from flickerscope.judge import Ruling
+from flickerscope.scan.readings import ENERGY, FLICKER, collect
+
+__all__ = ["find_breaches"]
+
+LEAST_MEASURED = 0.5
+"""Share of the clips without which their median says nothing."""
+
+Records = Iterable[Mapping[str, Any]]
+
+
+def find_breaches(
+    records: Records, *, limit: float, on: str, gate: str, allow_unmeasured: bool
+) -> Iterator[str]:
+    """Why models (``on`` *median*) or clips (*any*) fail a limit, a sentence each.
+
+    Args:
+        records: of all pairs.
+        limit: dB.
+        on: ``median``: of a model, as in the summary, where clips that are incoherent lie above any
+            limit; ``any``: every clip by itself, as `flickerscope compare` does.
+        gate: what the limit is set on: ``motion``, ``energy``, or ``verdict``: the number that the
+            models are ranked by, or that the verdict of a clip rests on.
+        allow_unmeasured: let pass what is not measurable: a clip, or a model of whose clips less
+            than half are.
+    """
+    if on == "any":
+        yield from _of_clips(records, limit, gate, allow_unmeasured)
+    else:
+        yield from _of_models(records, limit, gate, allow_unmeasured)
+
+
+def _of_clips(records: Records, limit: float, gate: str, allow_unmeasured: bool) -> Iterator[str]:
+    for record in records:
+        name = f"{record['model']}: {record['name']}"
+        if record["status"] == "not measurable" and not allow_unmeasured:
+            yield f"{name}: {record['reason']}"
+        if record["status"] != "measured":
+            continue
+        breach = find_breach(
+            _ruling(record), record["energy"]["value"], record["motion"]["excess_db"],
+            limit=limit, gate=gate, allow_unmeasured=allow_unmeasured,
+        )  # fmt: skip
+        if breach is not None:
+            yield f"{name}: {breach}"
+
+
+def _of_models(records: Records, limit: float, gate: str, allow_unmeasured: bool) -> Iterator[str]:
+    models, _ = collect(records)
+    along = gate == "motion" or any(model.counts(FLICKER).measured for model in models.values())
+    name = ENERGY if gate == "energy" or not along else FLICKER
+    for model in models.values():
+        counts = model.counts(name)
+        lost = model.verdicts.get("incoherent", 0) if name == FLICKER else 0
+        share = f"{counts.measured + lost} of {counts.total - counts.failed} clips"
+        if counts.measured + lost < LEAST_MEASURED * max(1, counts.total - counts.failed):
+            if not allow_unmeasured:
+                yield f"{model.name}: not measurable: {share} have a reading"
+            continue
+        middle = median([*model.units(name), *[math.inf] * lost])
+        if middle > limit:
+            size = "incoherent" if math.isinf(middle) else f"{name} {middle:+.3g} dB"
+            yield f"{model.name}: median over {share}: {size}, above the limit of {limit:g}"
+
+
+def _ruling(record: Mapping[str, Any]) -> Ruling:
+    verdict = record["verdict"]
+    return Ruling(verdict["text"], verdict["basis"], verdict["ground"], verdict["value_db"])

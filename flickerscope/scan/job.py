@@ -1,0 +1,222 @@
+"""Measures a reference and the predictions that are held against it."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
+from flickerscope.settings import Settings
+
+if TYPE_CHECKING:
+    # What measures is loaded by the processes that measure: torch takes seconds to import.
+    from fractions import Fraction
+
+    from flickerscope.inputs.source import FileOptions, Source
+    from flickerscope.kernel import Workers
+    from flickerscope.match import Keeper
+    from flickerscope.measurement import Measurement
+
+__all__ = ["Choices", "Job", "Result", "run_job"]
+
+CRASHED = "crashed"
+"""In a record: it failed for want of memory or time, and is tried again by the next run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """How every clip of a scan is read and measured."""
+
+    settings: Settings = field(default_factory=Settings)
+    fps: str | None = None
+    """Frames a second of pictures and arrays."""
+    layout: str | None = None
+    value_range: str | None = None
+    key: str | None = None
+    """Of an array in a file of several."""
+    stream: int = 0
+    max_pixels: int | None = None
+    strict: bool = False
+    threads: int = 1
+    """Of every process; no number depends on it, nor on the memory."""
+    memory: float | None = None
+    """Megabytes for the buffers of every process."""
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What only pictures and arrays take."""
+        names = ("fps", "layout", "value_range", "key")
+        return {name: getattr(self, name) for name in names}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that changes a number, as plain values."""
+        files = {name: getattr(self, name) for name in ("stream", "max_pixels", "strict")}
+        return {"settings": self.settings.to_dict()} | self.form | files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One reference and some of the predictions that are held against it."""
+
+    ref: str
+    """Path."""
+    preds: tuple[str, ...]
+    """Paths."""
+    choices: Choices
+    """With the segment length that all clips have."""
+    device: str = "cpu"
+    saved: str | None = None
+    """The reference's measurement as JSON, where there is one instead of a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one prediction."""
+
+    content: dict[str, Any]
+    """Of its record: the status, and the readings or the reason why there are none."""
+    seconds: float
+    trace: str | None = None
+    """Of an error that should not have been."""
+
+
+def run_job(job: Job) -> list[Result]:
+    """One result for each prediction, in their order; the reference is measured once."""
+    from flickerscope.kernel import Workers
+    from flickerscope.resources import pick_resources
+
+    choices = job.choices
+    resources = pick_resources(job.device, threads=choices.threads, memory=choices.memory)
+    with Workers.start(resources) as workers, _reference(job, workers) as ref:
+        return [_attempt(pred, ref, job, workers) for pred in job.preds]
+
+
+@contextmanager
+def _reference(job: Job, workers: Workers) -> Iterator[_Reference]:
+    ref = _Reference(job, workers)
+    try:
+        yield ref
+    finally:
+        ref.close()
+
+
+class _Reference:
+    """A reference that is opened when it is first needed."""
+
+    def __init__(self, job: Job, workers: Workers) -> None:
+        self._job, self._workers = job, workers
+        self._side: Measurement | Keeper | None = None
+
+    def side(self) -> Measurement | Keeper:
+        """What the predictions are held against; raises `InputError`."""
+        from flickerscope.match import Keeper
+        from flickerscope.measurement import Measurement
+
+        if self._side is None:
+            saved = self._job.saved
+            if saved is not None:
+                self._side = Measurement.from_dict(json.loads(saved))
+            else:
+                self._side = Keeper(open_clip(self._job.ref, self._job.choices, self._workers))
+        return self._side
+
+    def close(self) -> None:
+        """Give temporary files back."""
+        from flickerscope.match import Keeper
+
+        if isinstance(self._side, Keeper):
+            self._side.close()
+
+
+def open_clip(path: str, choices: Choices, workers: Workers) -> Source:
+    """A clip as it is to be read; raises `InputError`."""
+    from flickerscope.inputs import open_source, taken_by
+
+    resources = workers.resources
+    return open_source(
+        path,
+        **{name: choices.form[name] for name in taken_by(path)},
+        planes=choices.settings.planes,
+        threads=resources.threads,
+        memory=resources.memory,
+        files=_file_options(choices),
+    )
+
+
+def open_header(path: str, choices: Choices) -> tuple[int | None, Fraction | None]:
+    """Frames and frames a second that a clip promises, ``None`` each where it says nothing.
+
+    Raises `InputError`.
+    """
+    from flickerscope.inputs import open_source, taken_by
+
+    taken = taken_by(path)
+    if not taken:
+        from flickerscope.video.header import promised_length
+
+        return promised_length(path, _file_options(choices))
+    info = open_source(path, **{name: choices.form[name] for name in taken}).info
+    return info.promised_frames, info.rate
+
+
+def _file_options(choices: Choices) -> FileOptions:
+    from flickerscope.inputs.source import MOST_PIXELS, FileOptions
+
+    return FileOptions(
+        stream=choices.stream,
+        max_pixels=choices.max_pixels or MOST_PIXELS,
+        strict=choices.strict,
+    )
+
+
+def _attempt(pred: str, ref: _Reference, job: Job, workers: Workers) -> Result:
+    started = time.perf_counter()
+    trace: str | None = None
+    try:
+        content = {"status": "measured", "reason": None} | _compare(pred, ref, job, workers)
+    except TooShortError as error:
+        content = {"status": "not measurable", "reason": str(error)}
+    except (InputError, SettingsError) as error:
+        content = {"status": "failed", "reason": str(error)}
+    except DeviceError:
+        raise  # no other clip would fare better
+    except Exception as error:  # noqa: BLE001 - one clip must not end a night's run
+        content, trace = _failure(pred, error), traceback.format_exc()
+    return Result(content=content, seconds=time.perf_counter() - started, trace=trace)
+
+
+def _failure(pred: str, error: Exception) -> dict[str, Any]:
+    """Of the machine, or of flickerscope."""
+    text = str(error).partition("\n")[0]
+    if isinstance(error, MemoryError) or "out of memory" in text or "alloc" in text:
+        return {"status": "failed", "reason": f"{pred}: out of memory", CRASHED: True}
+    if isinstance(error, OSError):
+        return {"status": "failed", "reason": f"{pred}: {text}", CRASHED: True}
+    return {"status": "failed", "reason": f"{pred}: a bug: {type(error).__name__}: {text}"}
+
+
+def _compare(pred: str, ref: _Reference, job: Job, workers: Workers) -> dict[str, Any]:
+    from flickerscope.comparison import compare_sides
+    from flickerscope.scan.record import comparison_content
+
+    settings = job.choices.settings
+    source = open_clip(pred, job.choices, workers)
+    result = compare_sides(source, ref.side(), settings, workers)
+    wanted = settings.segment or result.segment
+    if result.segment < wanted:
+        path = next(
+            clip.info.path
+            for side in (result.pred, result.ref)
+            for clip in side.clips
+            if wanted not in side.rungs
+        )
+        raise TooShortError(
+            f"{path}: too short: no shot of {wanted} frames, the longest that can be measured has "
+            f"{result.segment}"
+        )
+    return comparison_content(result)

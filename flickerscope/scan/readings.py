@@ -1,0 +1,137 @@
+"""Takes the numbers that the statistics are about out of the records of a scan."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from flickerscope.stats import Counts, Floats, average_within
+
+__all__ = ["ENERGY", "FLICKER", "ModelReadings", "Reference", "collect", "readings_of"]
+
+FLICKER: Final = "motion-compensated flicker"
+ENERGY: Final = "high-frequency energy"
+ALONG_MOTION: Final = ("slow", "moving", "texture", "cb", "cr")
+"""Excesses beside the headline's, by the beginning of their names in a record."""
+
+
+@dataclass(slots=True)
+class ModelReadings:
+    """All clips of one model; rows are clips, in the order of the pairs."""
+
+    name: str
+    prompts: list[str | None] = field(default_factory=list)
+    refs: list[str] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, array[float]] = field(default_factory=dict)
+    """Excesses in dB by their names, not a number where there is none."""
+
+    @property
+    def clips(self) -> int:
+        """How many."""
+        return len(self.refs)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Take one more clip."""
+        values = readings_of(record)
+        for name in values:
+            if name not in self.columns:
+                self.columns[name] = array("d", [math.nan]) * self.clips
+        for name, column in self.columns.items():
+            column.append(values.get(name, math.nan))
+        self.prompts.append(record["prompt"])
+        self.refs.append(record["ref"])
+        _count(self.statuses, record["status"])
+        if record["status"] == "measured":
+            _count(self.verdicts, record["verdict"]["text"])
+
+    def column(self, name: str) -> Floats:
+        """Excesses of all clips, dB, not a number where there is none."""
+        values = self.columns.get(name)
+        return np.full(self.clips, math.nan) if values is None else np.array(values)
+
+    def units(self, name: str) -> list[float]:
+        """Excesses of independent units, dB: clips of one prompt or one reference averaged."""
+        values = self.column(name)
+        kept = np.flatnonzero(np.isfinite(values))
+        if not len(kept):
+            return []
+        prompts, refs = ([labels[i] for i in kept] for labels in (self.prompts, self.refs))
+        return list(average_within(values[kept], prompts, refs))
+
+    def counts(self, name: str | None = None) -> Counts:
+        """How many clips have a reading, or were measured at all."""
+        failed = self.statuses.get("failed", 0)
+        measured = self.statuses.get("measured", 0)
+        if name is not None:
+            measured = int(np.isfinite(self.column(name)).sum())
+        return Counts(measured, self.clips - failed - measured, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a reference reads by itself."""
+
+    flicker: float | None
+    """Motion-compensated, code^2; ``None``: not measurable."""
+    power: float
+    """In the headline's band, code^2."""
+    epsilon: float
+    """Of that band, code^2."""
+
+
+def collect(
+    records: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, ModelReadings], dict[str, Reference]]:
+    """Readings by model, in the order in which they come, and of the references by path."""
+    models: dict[str, ModelReadings] = {}
+    references: dict[str, Reference] = {}
+    for record in records:
+        name = record["model"]
+        models.setdefault(name, ModelReadings(name)).add(record)
+        if record["status"] == "measured" and record["ref"] not in references:
+            references[record["ref"]] = _reference(record)
+    return models, references
+
+
+def readings_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """Excesses of a clip in dB by name, the two primary ones first; those only that there are."""
+    if record["status"] != "measured":
+        return {}
+    return {name: float(value) for name, value in _readings(record) if value is not None}
+
+
+def _readings(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    energy, flicker = record["energy"], record["headline"]["value"]
+    yield FLICKER, flicker
+    yield ENERGY, energy["value"]
+    if flicker is not None:  # where it is not to be relied on, neither are these
+        for name in ALONG_MOTION:
+            yield name, record["motion"][f"{name}_db"]
+    yield "sharpness", record["picture"]["sharpness_db"]
+    yield "energy less sharpness", record["picture"]["excess_minus_sharpness_db"]
+    main = energy["plane"], energy["scale"], energy["band"]
+    for row in record["results"]:
+        place = row["plane"], row["scale"], row["band"]
+        if place != main:
+            yield "energy " + "/".join(place), row["excess_db"]
+
+
+def _reference(record: Mapping[str, Any]) -> Reference:
+    summary = record["motion"]["ref"]
+    reliable = record["headline"]["value"] is not None and summary is not None
+    return Reference(
+        summary["flicker"] if reliable else None,
+        record["energy"]["ref_power"],
+        record["energy"]["epsilon"],
+    )
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1

@@ -1,0 +1,228 @@
+"""What all clips of a scan show together: the statistics, with the denominators of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+
+from flickerscope import __version__
+from flickerscope.scan.calibration import calibrate
+from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference, collect
+from flickerscope.settings import Settings
+from flickerscope.stats import (
+    Batch,
+    Counts,
+    average_within,
+    holm,
+    judge_batch,
+    median_interval,
+    signed_rank_p,
+    summarize_batch,
+)
+
+__all__ = ["FORMAT", "summarize"]
+
+FORMAT: Final = 1
+"""Of the summary. 1: first."""
+KIND: Final = "scan"
+
+WORST: Final = 10
+"""Clips that are named as those that flicker most."""
+
+
+def summarize(
+    records: Iterable[Mapping[str, Any]], settings: Settings, *, calibration: bool = False
+) -> dict[str, Any]:
+    """The summary as plain values: what ``summary.json`` holds.
+
+    Args:
+        records: of every pair, in their order; they are gone through once.
+        settings: of the scan, with its segment length.
+        calibration: say what the same statistic is between references.
+    """
+    troubles: list[dict[str, Any]] = []
+    worst: list[dict[str, Any]] = []
+    models, references = collect(_watched(records, troubles, worst))
+    totals = [model.counts() for model in models.values()]
+    counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
+                                            for c in totals), strict=True)))  # fmt: skip
+    along = any(np.isfinite(model.column(FLICKER)).any() for model in models.values())
+    primary = FLICKER if along else ENERGY
+    summaries = [_model(model) for model in models.values()]
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "version": __version__,
+        "settings": settings.to_dict(),
+        "segment": settings.segment,
+        "primary": primary,
+        "clips": _counts(counts),
+        "models": _ranked(summaries, "flicker" if along else "energy"),
+        "differences": [
+            row for name in (FLICKER, ENERGY) for row in _differences(list(models.values()), name)
+        ],
+        "calibration": _calibration(references.values()) if calibration else None,
+        "worst": worst,
+        "not_measured": troubles,
+    }
+
+
+def _watched(
+    records: Iterable[Mapping[str, Any]],
+    troubles: list[dict[str, Any]],
+    worst: list[dict[str, Any]],
+) -> Iterable[Mapping[str, Any]]:
+    """The same records; names those without readings, and those that flicker most, on the way."""
+    for record in records:
+        named = {name: record[name] for name in ("model", "name", "pred", "ref")}
+        if record["status"] != "measured":
+            troubles.append(named | {"status": record["status"], "reason": record["reason"]})
+        else:
+            value = record["headline"]["value"]
+            verdict = record["verdict"]["text"]
+            worst.append(named | {"flicker_db": value, "energy_db": record["energy"]["value"],
+                                  "verdict": verdict})  # fmt: skip
+            worst.sort(key=_badness, reverse=True)
+            del worst[WORST:]
+        yield record
+
+
+def _badness(clip: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """Incoherent clips first, then by flicker, then by energy."""
+    flicker = clip["flicker_db"]
+    return (
+        clip["verdict"] == "incoherent",
+        -math.inf if flicker is None else flicker,
+        clip["energy_db"],
+    )
+
+
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {"total": counts.total} | asdict(counts) | {"text": str(counts)}
+
+
+def _model(model: ModelReadings) -> dict[str, Any]:
+    flicker, energy = _batch(model, FLICKER), _batch(model, ENERGY)
+    verdict = "too few clips" if energy is None else judge_batch(energy, flicker)
+    return {
+        "model": model.name,
+        "verdict": verdict,
+        "clips": _counts(model.counts()),
+        "verdicts": dict(sorted(model.verdicts.items())),
+        "flicker": _endpoint(model, FLICKER, flicker),
+        "energy": _endpoint(model, ENERGY, energy),
+        "secondary": _secondary(model),
+    }
+
+
+def _batch(model: ModelReadings, name: str) -> Batch | None:
+    units = model.units(name)
+    return summarize_batch(units) if units else None
+
+
+def _endpoint(model: ModelReadings, name: str, batch: Batch | None) -> dict[str, Any]:
+    head = {
+        "name": name,
+        "unit": "dB",
+        "higher_is_better": False,
+        "clips": _counts(model.counts(name)),
+    }
+    if batch is None:
+        names = ("median", "low", "high", "p", "lower_bound")
+        empty = dict.fromkeys(names)
+        return head | {"units": 0} | empty | {"higher": False, "materially_higher": False}
+    return head | {
+        "units": batch.units,
+        "median": batch.median.estimate,
+        "low": batch.median.low,
+        "high": batch.median.high,
+        "p": batch.p,
+        "lower_bound": batch.lower_bound,
+        "higher": batch.higher,
+        "materially_higher": batch.materially_higher,
+    }
+
+
+def _secondary(model: ModelReadings) -> list[dict[str, Any]]:
+    """All other excesses, two-sided, adjusted for their number."""
+    rows = []
+    for name in model.columns:
+        if name in (FLICKER, ENERGY):
+            continue
+        units = model.units(name)
+        if units:
+            rows.append({"name": name, "clips": _counts(model.counts(name))} | _two_sided(units))
+    return _adjusted(rows)
+
+
+def _two_sided(units: Sequence[float]) -> dict[str, Any]:
+    interval = median_interval(units)
+    return {
+        "units": len(units),
+        "median": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "p": signed_rank_p(units, alternative="two-sided"),
+    }
+
+
+def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With Holm's adjustment of the p-values."""
+    adjusted = holm([row["p"] for row in rows])
+    return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
+
+
+def _ranked(models: list[dict[str, Any]], primary: str) -> list[dict[str, Any]]:
+    """From the least flicker to the most; those without a reading last."""
+
+    def place(model: dict[str, Any]) -> float:
+        median = model[primary]["median"]
+        return math.inf if median is None else median
+
+    return [{"rank": rank} | model for rank, model in enumerate(sorted(models, key=place), 1)]
+
+
+def _differences(models: list[ModelReadings], name: str) -> list[dict[str, Any]]:
+    """Every model against every other over the references that both were held against.
+
+    Holm's adjustment is over all of them.
+    """
+    rows = []
+    means = [_by_reference(model, name) for model in models]
+    for (one, ours), (other, theirs) in combinations(zip(models, means, strict=True), 2):
+        common = [ref for ref in ours if ref in theirs]
+        if not common:
+            continue
+        units = average_within(
+            [ours[ref][0] - theirs[ref][0] for ref in common], [ours[ref][1] for ref in common]
+        ).tolist()
+        head = {"name": name, "model": one.name, "against": other.name, "references": len(common)}
+        rows.append(head | _two_sided(units))
+    return _adjusted(rows)
+
+
+def _by_reference(model: ModelReadings, name: str) -> dict[str, tuple[float, str | None]]:
+    """Mean excess of the clips of each reference, and its prompt."""
+    found: dict[str, tuple[list[float], str | None]] = {}
+    rows = zip(model.refs, model.prompts, model.column(name).tolist(), strict=True)
+    for ref, prompt, value in rows:
+        if math.isfinite(value):
+            found.setdefault(ref, ([], prompt))[0].append(value)
+    return {ref: (math.fsum(v) / len(v), prompt) for ref, (v, prompt) in found.items()}
+
+
+def _calibration(references: Iterable[Reference]) -> list[dict[str, Any]]:
+    from flickerscope.excess import FLICKER_EPSILON  # loads torch
+
+    kept = list(references)
+    flicker = [ref.flicker for ref in kept if ref.flicker is not None]
+    rows = {
+        FLICKER: calibrate(flicker, [FLICKER_EPSILON] * len(flicker)),
+        ENERGY: calibrate([ref.power for ref in kept], [ref.epsilon for ref in kept]),
+    }
+    return [{"name": name} | asdict(row) for name, row in rows.items() if row is not None]

@@ -1,0 +1,284 @@
+"""A scan of folders: records, statistics, outputs, and what it does when it is interrupted."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flickerscope
+from flickerscope.errors import OutputError, SettingsError
+from flickerscope.scan.job import Choices
+from flickerscope.scan.lengths import Length, fit_segment, frames_compared
+from flickerscope.scan.lock import locked
+from flickerscope.scan.pairing import Pairing, pair_folders
+from flickerscope.scan.pool import Outcome, run_here
+from flickerscope.scan.run import RECORDS, SUMMARY, TABLE, run_scan
+from flickerscope.settings import Settings
+
+CLIPS = 6
+QUICK = Settings(motion=False, segment=16, paired=False, scales=("block",))
+
+
+def write_clip(path: Path, frames: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, frames.astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """References, a model like them, and one whose every clip flashes by +-2 code values."""
+    root = tmp_path_factory.mktemp("scan")
+    noise = np.random.default_rng(0)
+    sign = np.where(np.arange(18) % 2, 2, -2)[:, None, None]
+    for number in range(CLIPS):
+        still = np.broadcast_to(noise.integers(90, 160, (24, 24)), (18, 24, 24))
+        write_clip(root / "ref" / f"{number}.npy", still)
+        write_clip(root / "same" / f"{number}.npy", still)
+        write_clip(root / "flashing" / f"{number}.npy", still + sign)
+    return root
+
+
+def scanned(
+    root: Path,
+    out: Path,
+    models: Sequence[str] = ("flashing", "same"),
+    settings: Settings = QUICK,
+    engine: Callable[..., Iterator[Outcome]] = run_here,
+    **options: Any,
+) -> dict[str, Any]:
+    pairing = pair_folders({name: root / name for name in models}, root / "ref")
+    choices = Choices(settings=settings, fps="24")
+    return run_scan(pairing.pairs, out, choices=choices, engine=engine, **options)
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / RECORDS).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def done(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("done")
+    scanned(folders, out, calibration=True)
+    return out
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in (RECORDS, TABLE, SUMMARY)}
+
+
+def test_a_record_holds_the_numbers_of_a_comparison(folders: Path, done: Path) -> None:
+    alone = flickerscope.compare(
+        folders / "flashing" / "0.npy", folders / "ref" / "0.npy", fps="24", settings=QUICK
+    )
+    record = records(done)[0]
+    assert (record["model"], record["name"], record["status"]) == ("flashing", "0.npy", "measured")
+    assert record["energy"]["value"] == alone.energy_db
+    assert record["verdict"]["text"] == alone.verdict == "flickers more"
+    assert len(record["results"]) == len(alone.table)
+
+
+def test_models_are_ranked_by_what_theory_says_of_their_flicker(done: Path) -> None:
+    """An alternation of +-2 has power 4: 10 log10((4 + eps)/eps), eps = (255/219)^2/24."""
+    summary = json.loads((done / SUMMARY).read_text())
+    best, worst = summary["models"]
+    assert (best["model"], best["energy"]["median"]) == ("same", 0.0)
+    epsilon = (255 / 219) ** 2 / 24
+    expected = 10 * np.log10((4 + epsilon) / epsilon)
+    assert worst["energy"]["median"] == pytest.approx(expected, abs=0.02)
+    assert worst["energy"]["units"] == CLIPS
+    assert worst["energy"]["p"] == pytest.approx(0.5**CLIPS)  # all of one sign
+    assert worst["verdict"] == "more energy, consistent with motion or sharpness"
+    assert best["verdict"] == "no difference found"
+    (difference,) = [row for row in summary["differences"] if row["name"] == best["energy"]["name"]]
+    assert difference["p"] == difference["p_holm"] == pytest.approx(2 * 0.5**CLIPS)
+
+
+def test_every_table_has_a_row_for_every_pair_in_their_order(done: Path) -> None:
+    names = [(r["model"], r["name"]) for r in records(done)]
+    assert names == [(m, f"{i}.npy") for m in ("flashing", "same") for i in range(CLIPS)]
+    with (done / TABLE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["name"]) for row in rows] == names
+    assert float(rows[0]["energy_db"]) == records(done)[0]["energy"]["value"]
+
+
+def test_a_scan_that_is_done_measures_nothing_again(folders: Path, done: Path) -> None:
+    before = contents(done)
+    steps = []
+
+    def refuse(job: Any) -> Any:
+        raise AssertionError(job)
+
+    scanned(folders, done, calibration=True, work=refuse, progress=steps.append)
+    assert contents(done) == before
+    assert [(step.done, step.resumed, step.total) for step in steps] == [(12, 12, 12)]
+
+
+class PowerFailureError(Exception):
+    """As if the power had failed."""
+
+
+def dying_after(count: int) -> Callable[[Any], None]:
+    def take(step: Any) -> None:
+        if step.done - step.resumed == count:
+            raise PowerFailureError
+
+    return take
+
+
+def test_an_interrupted_scan_ends_as_one_that_was_not(
+    folders: Path, done: Path, tmp_path: Path
+) -> None:
+    for count in (1, 3, 2):
+        with pytest.raises(PowerFailureError):
+            scanned(folders, tmp_path, calibration=True, progress=dying_after(count))
+    assert len(records(tmp_path)) == 6
+    scanned(folders, tmp_path, calibration=True)
+    assert contents(tmp_path) == contents(done)
+
+
+def backwards(function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[Outcome]:
+    outcomes = list(run_here(function, jobs))
+    yield from reversed(outcomes)
+
+
+def test_the_order_in_which_clips_are_measured_is_not_seen(folders, done, tmp_path) -> None:
+    scanned(folders, tmp_path, calibration=True, engine=backwards)
+    assert contents(tmp_path) == contents(done)
+
+
+def test_a_file_that_changed_is_measured_again_and_others_are_not(
+    folders: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(folders, tmp_path / "clips")
+    scanned(root, tmp_path / "out", ["same"])
+    still = np.load(root / "ref" / "1.npy")
+    write_clip(root / "same" / "1.npy", still[:17])
+    measured = []
+    scanned(root, tmp_path / "out", ["same"], progress=measured.append)
+    assert measured[0].resumed == CLIPS - 1
+    assert [step.record["name"] for step in measured[1:]] == ["1.npy"]
+
+
+def test_results_of_another_scan_are_not_replaced_unasked(folders: Path, tmp_path: Path) -> None:
+    scanned(folders, tmp_path, ["same"])
+    before = contents(tmp_path)
+    with pytest.raises(SettingsError, match="other clips or settings"):
+        scanned(folders, tmp_path, ["same"], settings=QUICK.with_changes(window="boxcar"))
+    assert contents(tmp_path) == before
+    scanned(
+        folders, tmp_path, ["same"], settings=QUICK.with_changes(window="boxcar"), overwrite=True
+    )
+    assert contents(tmp_path) != before
+
+
+def test_two_scans_cannot_write_into_one_folder(folders: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "scan.log"), pytest.raises(OutputError, match="another run"):
+        scanned(folders, tmp_path)
+    scanned(folders, tmp_path, ["same"])
+
+
+def test_broken_clips_are_named_and_change_no_statistic(folders: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(folders, tmp_path / "clips")
+    whole = scanned(root, tmp_path / "whole", ["flashing"])
+    for number, data in ((90, b"no array"), (91, b"")):
+        (root / "flashing" / f"{number}.npy").write_bytes(data)
+        shutil.copy(root / "ref" / "0.npy", root / "ref" / f"{number}.npy")
+    write_clip(root / "flashing" / "92.npy", np.zeros((4, 24, 24)))
+    shutil.copy(root / "ref" / "0.npy", root / "ref" / "92.npy")
+    broken = scanned(root, tmp_path / "broken", ["flashing"])
+    assert broken["clips"]["text"] == "6 of 9 measured, 1 not measurable, 2 failed"
+    assert [(clip["name"], clip["status"]) for clip in broken["not_measured"]] == [
+        ("90.npy", "failed"),
+        ("91.npy", "failed"),
+        ("92.npy", "not measurable"),
+    ]
+    assert "92.npy: too short: no shot of 16 frames" in broken["not_measured"][2]["reason"]
+    strip = ("clips", "secondary")
+    ours, theirs = broken["models"][0], whole["models"][0]
+    for name in ("flicker", "energy"):
+        assert {k: v for k, v in ours[name].items() if k not in strip} == {
+            k: v for k, v in theirs[name].items() if k not in strip
+        }
+    assert ours["verdict"] == theirs["verdict"]
+
+
+def crashing(function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[Outcome]:
+    """A process dies with every job that has clip 2 of the flashing model."""
+    for index, job in enumerate(jobs):
+        if any(pred.endswith("flashing/2.npy") for pred in job.preds):
+            yield Outcome(index=index, status="failed", reason="its process ended", crashed=True)
+        else:
+            yield Outcome(index=index, status="ok", value=function(job))
+
+
+def test_a_crash_takes_one_clip_and_is_tried_again_by_the_next_run(
+    folders: Path, done: Path, tmp_path: Path
+) -> None:
+    summary = scanned(folders, tmp_path, engine=crashing, calibration=True)
+    assert summary["clips"]["text"] == "11 of 12 measured, 1 failed"
+    (lost,) = summary["not_measured"]
+    assert lost["name"] == "2.npy" and lost["reason"].endswith("2.npy: its process ended")
+    steps = []
+    scanned(folders, tmp_path, calibration=True, progress=steps.append)
+    assert [step.resumed for step in steps] == [11, 11]
+    assert contents(tmp_path) == contents(done)
+
+
+def test_a_reference_is_measured_once_for_all_models(folders, tmp_path, monkeypatch) -> None:
+    from flickerscope import match
+
+    opened: list[str] = []
+    measure = match.measure_video
+
+    def counting(source, *args, **kwargs):
+        opened.append(Path(source.info.path).parent.name)
+        return measure(source, *args, **kwargs)
+
+    monkeypatch.setattr(match, "measure_video", counting)
+    scanned(folders, tmp_path, settings=QUICK.with_changes(paired=None))
+    assert opened.count("ref") == CLIPS
+    assert len(opened) == 3 * CLIPS
+
+
+@pytest.mark.parametrize(
+    ("lengths", "segment"),
+    [
+        ([81] * 20, 32),
+        ([81] * 19 + [20], 32),  # 95 %
+        ([81] * 18 + [20] * 2, 16),
+        ([14] * 3, 14),
+        ([9, 13], 8),
+        ([40] * 9 + [5], 32),  # too short for any spectrum, and few
+        ([5] * 3 + [40], 3),
+        ([None, None], 32),
+        ([None, 16], 16),
+    ],
+)
+def test_segments_are_as_long_as_95_percent_of_the_clips_allow(lengths, segment) -> None:
+    assert fit_segment(lengths) == segment
+
+
+def test_a_faster_clip_counts_the_frames_that_it_has_at_the_rate_of_the_other() -> None:
+    fast, slow = Length(60, 30.0), Length(49, 8.0)
+    assert frames_compared(fast, slow, Settings()) == 16
+    assert frames_compared(fast, slow, Settings(axis="frame")) == 49
+    assert frames_compared(fast, slow, Settings(axis="frame", frames="4:40:2")) == 18
+    assert frames_compared(fast, None, Settings()) is None
+
+
+def test_the_segment_length_is_found_from_the_files(folders: Path, tmp_path: Path) -> None:
+    summary = scanned(folders, tmp_path, ["same"], settings=QUICK.with_changes(segment=None))
+    assert summary["segment"] == 16  # of 18 frames
+
+
+def test_pairing_is_of_all_models(folders: Path) -> None:
+    pairing: Pairing = pair_folders({"same": folders / "same"}, folders / "ref")
+    assert len(pairing.pairs) == CLIPS
