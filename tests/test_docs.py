@@ -12,10 +12,24 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((REPOSITORY / "docs" / "examples").glob("*.py"))
+SLOW = {"lightning_module"}
+"""Examples whose library alone takes many seconds to import, and warns of its own matters."""
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=[pytest.mark.slow, pytest.mark.filterwarnings("default")]
+            if path.stem in SLOW
+            else [],
+        )
+        for path in EXAMPLES
+    ],
+)
 def test_the_examples_run(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(example), run_name="__main__")
