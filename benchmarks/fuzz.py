@@ -15,6 +15,7 @@ import io
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -36,23 +38,41 @@ TIMEOUT = 30
 MEMORY = 2 << 30
 """Bytes that a process may hold above what the libraries take when they are loaded."""
 
+# Its cutree writes past its own tables where pictures are small, and takes the process with it.
+X265 = {"x265-params": "log-level=none:cutree=0"}
+
 CONTAINERS: dict[str, tuple[str, str]] = {
     "a.mp4": ("libx264", "yuv420p"),
     "b.mp4": ("mpeg4", "yuv420p"),
+    "c.mp4": ("libx265", "yuv420p"),
+    "d.mp4": ("libsvtav1", "yuv420p"),
     "a.mov": ("libx264", "yuv422p10le"),
+    "b.mov": ("prores_ks", "yuv422p10le"),
     "a.mkv": ("ffv1", "gray"),
     "b.mkv": ("libx264", "yuv444p"),
+    "c.mkv": ("libx265", "yuv422p10le"),
     "a.webm": ("libvpx-vp9", "yuv420p"),
     "a.avi": ("mjpeg", "yuvj420p"),
     "a.y4m": ("rawvideo", "yuv420p"),
     "a.ts": ("mpeg2video", "yuv420p"),
+    "b.ts": ("libx265", "yuv420p10le"),
+    "a.avif": ("libsvtav1", "yuv420p10le"),
     "a.gif": ("gif", "rgb8"),
     "a.webp": ("libwebp_anim", "bgra"),
     "a.apng": ("apng", "rgb24"),
 }
 """Name, codec and pixel format of every clip."""
 
-ARRAYS = ("a.npy", "a.npz")
+FOLDERS: dict[str, tuple[str, str, str]] = {
+    "png": ("png", "png", "rgb24"),
+    "jpg": ("jpg", "mjpeg", "yuvj420p"),
+    "tif": ("tif", "tiff", "gray16le"),
+    "exr": ("exr", "exr", "gbrpf32le"),
+}
+"""Name of a folder of pictures, their suffix, codec and pixel format."""
+
+Files = dict[str, bytes]
+"""What a clip consists of, by name: one file without a name, or the pictures of a folder."""
 
 Mutation = Callable[[bytearray, np.random.Generator], bytearray]
 
@@ -86,20 +106,57 @@ def make_clips(folder: Path) -> list[Path]:
     from flickerscope.errors import OutputError
     from flickerscope.video import encode
 
+    os.environ.setdefault("SVT_LOG", "1")  # errors alone
     rng = np.random.default_rng(0)
     texture = rng.integers(64, 192, (32, 48, 3)).astype(np.uint8)
     frames = [np.roll(texture, t, axis=1) ^ np.uint8(4 * (t % 2)) for t in range(12)]
-    paths = []
     for name, (codec, pixel_format) in CONTAINERS.items():
         gray = pixel_format != "rgb24" and pixel_format != "rgb8" and pixel_format != "bgra"
         pictures = [np.ascontiguousarray(f[..., 1]) if gray else f for f in frames]
+        options = X265 if codec == "libx265" else {}
         with contextlib.suppress(OutputError):
-            encode(folder / name, pictures, rate=24, codec=codec, pixel_format=pixel_format)
-            paths.append(folder / name)
-    stack = np.stack(frames)[..., 1]
+            encode(
+                folder / name, pictures, rate=24, codec=codec, pixel_format=pixel_format,
+                options=options,
+            )  # fmt: skip
+    for name, kind in FOLDERS.items():
+        make_pictures(folder / name, frames, *kind)
+    make_arrays(folder, np.ascontiguousarray(np.stack(frames)[..., 1]))
+    return clips_in(folder)
+
+
+def make_pictures(
+    folder: Path, frames: list[np.ndarray], suffix: str, codec: str, pixel_format: str
+) -> None:
+    """A folder of eight pictures, where PyAV has the encoder."""
+    import av
+
+    folder.mkdir()
+    try:
+        for number, frame in enumerate(frames[:8]):
+            writer = av.CodecContext.create(codec, "w")
+            writer.height, writer.width = frame.shape[:2]
+            writer.pix_fmt, writer.time_base = pixel_format, Fraction(1, 24)
+            picture = av.VideoFrame.from_ndarray(frame).reformat(format=pixel_format)
+            picture.pts = 0
+            packets = [*writer.encode(picture), *writer.encode(None)]
+            (folder / f"{number}.{suffix}").write_bytes(b"".join(bytes(p) for p in packets))
+    except (av.FFmpegError, ValueError):
+        shutil.rmtree(folder)
+
+
+def make_arrays(folder: Path, stack: np.ndarray) -> None:
+    """The same frames as files of arrays."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensor = torch.from_numpy(stack)
     np.save(folder / "a.npy", stack)
     np.savez(folder / "a.npz", frames=stack)
-    return paths + [folder / name for name in ARRAYS]
+    np.savez_compressed(folder / "b.npz", frames=stack)
+    torch.save(tensor, folder / "a.pt")
+    torch.save({"video": tensor.float() / 255, "step": 3}, folder / "b.pt")
+    save_file({"video": tensor}, folder / "a.safetensors")
 
 
 # --- Mutations ------------------------------------------------------------------------------------
@@ -167,15 +224,31 @@ MUTATIONS: tuple[Mutation, ...] = (
 )  # fmt: skip
 
 
-def mutant(clips: list[Path], seed: int, number: int) -> tuple[Path, bytes]:
+def mutant(clips: list[Path], seed: int, number: int) -> tuple[Path, Files]:
     """The clip that is damaged, and what becomes of it: the same for the same numbers."""
     rng = np.random.default_rng([seed, number])
     clip = clips[number % len(clips)]
-    data = bytearray(clip.read_bytes())
+    files = files_of(clip)
     for _ in range(int(rng.integers(1, 4))):
-        if data:
-            data = MUTATIONS[rng.integers(len(MUTATIONS))](data, rng)
-    return clip, bytes(data)
+        name = sorted(files)[rng.integers(len(files))]
+        if data := bytearray(files[name]):
+            files[name] = bytes(MUTATIONS[rng.integers(len(MUTATIONS))](data, rng))
+    return clip, files
+
+
+def files_of(clip: Path) -> Files:
+    """What a clip consists of."""
+    if clip.is_dir():
+        return {path.name: path.read_bytes() for path in clip.iterdir()}
+    return {"": clip.read_bytes()}
+
+
+def write_files(path: Path, files: Files) -> None:
+    """A clip, from what it consists of."""
+    if "" not in files:
+        path.mkdir()
+    for name, data in files.items():
+        (path / name).write_bytes(data)
 
 
 # --- One mutant -----------------------------------------------------------------------------------
@@ -270,9 +343,9 @@ def peak_memory() -> int:
 
 def try_one(clips: list[Path], folder: Path, seed: int, number: int, *, apart: bool) -> Outcome:
     """Make a mutant, run the command line on it, and judge how that ended."""
-    clip, data = mutant(clips, seed, number)
+    clip, files = mutant(clips, seed, number)
     path, report = folder / f"mutant-{number}{clip.suffix}", folder / f"{number}.report"
-    path.write_bytes(data)
+    write_files(path, files)
     start = processor_time()
     try:
         code, told = (run_apart if apart else run_here)(
@@ -286,7 +359,7 @@ def try_one(clips: list[Path], folder: Path, seed: int, number: int, *, apart: b
         what = "hang"
     if what in ("measured", "refused") and memory > MEMORY:
         what = "memory"
-    path.unlink()
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
     report.unlink(missing_ok=True)
     return Outcome(number, clip.name, what, seconds, memory, told)
 
@@ -397,9 +470,9 @@ def keep(outcome: Outcome, folder: Path, seed: int, target: Path | None) -> None
     if target is None:
         return
     target.mkdir(parents=True, exist_ok=True)
-    _, data = mutant(clips_in(folder), seed, outcome.number)
+    _, files = mutant(clips_in(folder), seed, outcome.number)
     name = f"{seed}-{outcome.number}-{outcome.what.replace(' ', '-')}"
-    (target / f"{name}{Path(outcome.clip).suffix}").write_bytes(data)
+    write_files(target / f"{name}{Path(outcome.clip).suffix}", files)
 
 
 def main() -> int:
