@@ -1,4 +1,4 @@
-"""Real clips: known flicker is found, equal videos are told to be, and everything is measured."""
+"""Real clips: known flicker is found, and videos that are equal are told to be."""
 
 from __future__ import annotations
 
@@ -12,26 +12,13 @@ import jsonschema
 import numpy as np
 import pytest
 
-from flickerscope import Comparison, analyze, cli, compare
+from flickerscope import Comparison, analyze, compare
 from flickerscope.report import document
 
 Media = Callable[[str], Path]
 Manifest = list[dict[str, Any]]
 
 VALIDATOR = jsonschema.Draft202012Validator(document.schema())
-
-ODD_BUT_SOUND = {
-    *("decord/unordered_50x50.mov", "exo/editlist_13_vs_12.mp4", "exo/fmp4_claims_39h.mp4"),
-    *("exo/mdat_too_long.mp4", "exo/metadata_not_utf8_3gp.3gp", "moviepy/ajax_gif_bad_label.gif"),
-    *("y4m_fuzz/seed_411.y4m", "y4m_fuzz/seed_420.y4m"),
-}
-"""Of the broken clips, those that decode whole; see BROKEN of test_video.py."""
-
-PROMISE_MORE = {"real/exo/avi_nb98_decodes96.avi"}
-"""Sound clips whose container promises more frames than it holds."""
-
-LONG = 20_000_000
-"""Pixels in all frames from which a clip is left to the slow tests."""
 
 
 def pair(media: Media, name: str, pred: str, ref: str) -> Comparison:
@@ -206,141 +193,6 @@ def y4m_luma(path: Path, width: int, height: int) -> Any:
         frames.append(samples.reshape(height, width).astype(np.float64))
         start += size
     return np.stack(frames)
-
-
-# --- Everything there is --------------------------------------------------------------------------
-
-
-def finite(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(finite(item) for item in value.values())
-    if isinstance(value, list):
-        return all(finite(item) for item in value)
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def trouble(
-    arguments: list[str], target: Path, capsys: pytest.CaptureFixture[str]
-) -> tuple[str | None, Any]:
-    """Run a command; what is wrong with the way it ended, and its report, if there is one."""
-    target.unlink(missing_ok=True)
-    code = cli.run([*arguments, "--json", str(target)])
-    out, err = capsys.readouterr()
-    if code == 1:
-        named = any(err.startswith(f"flickerscope: {name}: ") for name in arguments[1:])
-        if out or err.count("\n") != 1 or not named or target.exists():
-            return f"fails with {out!r} and {err!r}", None
-        return None, err
-    if code != 0 or err:
-        return f"exit code {code}, {err!r}", None
-    if any(len(line) > 80 for line in out.splitlines()):
-        return "wider than 80 columns", None
-    report = json.loads(target.read_text("utf-8"))
-    if not finite(report):
-        return "not finite", None
-    problem = next(iter(VALIDATOR.iter_errors(report)), None)
-    return (None if problem is None else problem.message), report
-
-
-def test_every_broken_clip_fails_with_one_line_or_is_measured_with_a_warning(
-    media: Media, media_manifest: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wrong, measured = [], set()
-    for entry in media_manifest:
-        if entry["category"] != "broken":
-            continue
-        name = entry["path"].removeprefix("broken/")
-        path = str(media(entry["path"]))
-        problem, report = trouble(["analyze", path], tmp_path / "r.json", capsys)
-        if isinstance(report, dict):
-            measured.add(name)
-            if not report["warnings"] and name not in ODD_BUT_SOUND:
-                problem = "measured without a warning"
-        elif name in ODD_BUT_SOUND and "frames without a cut are the least" not in str(report):
-            problem = problem or f"refused: {report}"
-        if problem is not None:
-            wrong.append((name, problem))
-    assert wrong == []
-    # One frame each: too short, not broken.
-    assert ODD_BUT_SOUND - measured == {"y4m_fuzz/seed_411.y4m", "y4m_fuzz/seed_420.y4m"}
-    assert measured - ODD_BUT_SOUND == {"decord/corrupted.mp4"}
-
-
-def frames_and_pixels(entry: dict[str, Any]) -> tuple[int, int]:
-    frames = entry.get("frames_decoded") or 0
-    return frames, frames * entry.get("width", 0) * entry.get("height", 0)
-
-
-def size_shown(entry: dict[str, Any], video: Any) -> tuple[int, int]:
-    """Width and height, upright, of one field where there are two."""
-    width, height = entry["width"], entry["height"]
-    if video["input"]["interlaced"]:
-        height //= 2
-    return (height, width) if video["input"]["rotation"] % 180 else (width, height)
-
-
-@pytest.mark.parametrize("category", ["gen", "real", "patterns"])
-@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_every_clip_is_analyzed_to_a_finite_report(
-    media: Media,
-    media_manifest: Manifest,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    category: str,
-    long: bool,
-) -> None:
-    wrong, count = [], 0
-    for entry in media_manifest:
-        frames, pixels = frames_and_pixels(entry)
-        if entry["category"] != category or (pixels > LONG) != long:
-            continue
-        count += 1
-        path = str(media(entry["path"]))
-        problem, report = trouble(["analyze", path], tmp_path / "r.json", capsys)
-        if problem is None and not isinstance(report, dict) and frames >= 3:
-            problem = f"refused: {report}"
-        if problem is None and isinstance(report, dict):
-            (video,) = report["videos"]
-            decoded = video["input"]["frames_decoded"]
-            if decoded != frames:
-                problem = f"{decoded} of {frames} frames"
-            if video["input"]["damaged"] != (entry["path"] in PROMISE_MORE):
-                problem = "damaged" if video["input"]["damaged"] else "not damaged"
-            if (video["input"]["width"], video["input"]["height"]) != size_shown(entry, video):
-                problem = "another size"
-        if problem is not None:
-            wrong.append((entry["path"], problem))
-    assert wrong == []
-    assert count > 0
-
-
-@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_every_pair_is_compared_to_a_finite_report(
-    media: Media,
-    media_manifest: Manifest,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    long: bool,
-) -> None:
-    entries = [entry for entry in media_manifest if entry["category"] == "pairs"]
-    references = {e["pair_id"]: e for e in entries if e["role"] == "reference"}
-    wrong, count = [], 0
-    for entry in entries:
-        if entry["role"] == "reference":
-            continue
-        reference = references[entry["pair_id"]]
-        sides = [frames_and_pixels(side) for side in (entry, reference)]
-        if (sum(pixels for _, pixels in sides) > LONG / 2) != long:
-            continue
-        count += 1
-        paths = [str(media(side["path"])) for side in (entry, reference)]
-        problem, report = trouble(["compare", *paths], tmp_path / "r.json", capsys)
-        if problem is None and not isinstance(report, dict):
-            problem = f"refused: {report}"
-        if problem is not None:
-            wrong.append((entry["path"], problem))
-    assert wrong == []
-    assert count > 3
 
 
 def test_a_clip_of_one_frame_is_too_short_in_so_many_words(media: Media) -> None:
