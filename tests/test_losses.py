@@ -117,7 +117,8 @@ def test_the_gradient_through_a_mask_and_weights_is_that_of_finite_differences()
         "weights": torch.tensor([1.0, 3.0]),
     }
     target = clips(2, 4, 3, seed=1)
-    assert torch.autograd.gradcheck(lambda x: FlickerLoss(2)(x, target, **extra), pred)
+    for loss in (FlickerLoss(2), SpectralLoss(losses.csf(24))):
+        assert torch.autograd.gradcheck(lambda x, loss=loss: loss(x, target, **extra), pred)
 
 
 @pytest.mark.parametrize("time_dim", [1, 2])
@@ -133,6 +134,53 @@ def test_padding_counts_for_nothing_even_if_it_is_not_a_number(time_dim: int) ->
     torch.testing.assert_close(loss, both)
     loss.backward()
     assert pred.grad is not None and pred.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("time_dim", [1, 2])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weights", [losses.diff(2), losses.csf(24), losses.band(2, 6, 24)])
+def test_padded_clips_have_the_spectra_that_each_has_alone(
+    weights: losses.SpectralWeights, reduction: str, time_dim: int
+) -> None:
+    pred, target = clips(4, 6, 6, 2), clips(4, 6, 6, 2, seed=1)
+    lengths = [6, 4, 1, 0]
+    loss = SpectralLoss(weights, time_dim=time_dim, reduction=reduction)
+    alone = [
+        loss(*(x[i : i + 1].narrow(time_dim, 0, n) for x in (pred, target))).sum()
+        if n
+        else torch.zeros((), dtype=torch.float64)
+        for i, n in enumerate(lengths)
+    ]
+    expected = torch.stack(alone)
+    expected = {"mean": expected.mean(), "sum": expected.sum(), "none": expected}[reduction]
+    for i, n in enumerate(lengths):
+        pred[i].narrow(time_dim - 1, n, 6 - n).fill_(torch.nan)
+    pred.requires_grad_()
+    value = loss(pred, target, lengths=torch.tensor(lengths))
+    torch.testing.assert_close(value, expected)
+    mask = torch.arange(6) < torch.tensor(lengths)[:, None]
+    torch.testing.assert_close(loss(pred, target, mask=mask), expected)
+    value.sum().backward()
+    assert pred.grad is not None and pred.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("time_dim", [1, 2])
+def test_with_holes_too_the_flicker_loss_is_a_weighted_spectrum(time_dim: int) -> None:
+    pred, target = clips(2, 7, 7, 3), clips(2, 7, 7, 3, seed=1)
+    mask = torch.tensor([[1, 1, 0, 1, 1, 1, 0], [0, 1, 0, 1, 0, 1, 1]]).bool()
+    for frames in (mask, mask[0]):
+        flicker = FlickerLoss(3, time_dim=time_dim, reduction="sum")
+        loss = SpectralLoss(losses.diff(3), time_dim=time_dim, reduction="sum")
+        expected = flicker(pred, target, mask=frames)
+        torch.testing.assert_close(loss(pred, target, mask=frames), expected, rtol=1e-10, atol=0)
+
+
+def test_weights_for_one_length_are_refused_for_clips_of_another() -> None:
+    loss = SpectralLoss(torch.ones(6))
+    pred = clips(2, 6, 3)
+    assert loss(pred, -pred, lengths=torch.tensor([6, 6])) == loss(pred, -pred)
+    with pytest.raises(InputError, match="clips of 4 frames"):
+        loss(pred, -pred, lengths=torch.tensor([6, 4]))
 
 
 def test_a_difference_counts_where_both_its_frames_do() -> None:
@@ -289,6 +337,8 @@ PAIR = clips(2, 4, 3)
         lambda: DiffLoss(functional.mse_loss)(PAIR, PAIR, weights=torch.ones(2)),
         lambda: DiffLoss(functional.mse_loss, reduction="none")(PAIR, PAIR),
         lambda: SpectralLoss(torch.ones(5))(PAIR, PAIR),
+        lambda: SpectralLoss(losses.frame())(PAIR, PAIR, mask=torch.ones(4)),
+        lambda: SpectralLoss(losses.frame())(PAIR, PAIR, lengths=torch.ones(3).long()),
         lambda: losses.x0_from_flow(PAIR, PAIR, torch.ones(3)),
     ],
 )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from flickerscope.errors import InputError, SettingsError
 
-__all__ = ["REDUCTIONS", "check_layout", "check_pair", "full_precision", "reduce_clips"]
+__all__ = [
+    "REDUCTIONS",
+    "along",
+    "check_layout",
+    "check_pair",
+    "frames_that_count",
+    "full_precision",
+    "mean_of_counted",
+    "reduce_clips",
+]
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -52,3 +63,40 @@ def reduce_clips(per_clip: Tensor, weights: Tensor | None, reduction: str) -> Te
     if reduction == "none":
         return per_clip
     return per_clip.sum() if reduction == "sum" else per_clip.mean()
+
+
+def mean_of_counted(total: Tensor, keep: Tensor, values: Tensor) -> Tensor:
+    """Sums (B,) over the elements of the frames that count, as means; 0 where none does."""
+    elements = math.prod(values.shape[1:]) // keep.shape[1]
+    return total / (keep.sum(1).clamp(min=1) * elements)
+
+
+def frames_that_count(
+    mask: Tensor | None, lengths: Tensor | None, batch: int, frames: int, device: torch.device
+) -> Tensor | None:
+    """Return (B, T), which frames count; None where all do."""
+    keep = None
+    if mask is not None:
+        if mask.dtype != torch.bool:
+            raise InputError(f"mask is of {mask.dtype}; allowed: torch.bool, True where it counts")
+        if mask.shape not in ((batch, frames), (frames,)):
+            raise InputError(
+                f"mask of shape {tuple(mask.shape)}; allowed: ({batch}, {frames}) or ({frames},)"
+            )
+        keep = mask.to(device).expand(batch, frames)
+    if lengths is not None:
+        if lengths.shape != (batch,) or lengths.is_floating_point():
+            raise InputError(
+                f"lengths of shape {tuple(lengths.shape)} and {lengths.dtype}; "
+                f"allowed: integers of shape ({batch},)"
+            )
+        before = torch.arange(frames, device=device) < lengths.to(device)[:, None]
+        keep = before if keep is None else keep & before
+    return keep
+
+
+def along(keep: Tensor, clips: Tensor, time_dim: int) -> Tensor:
+    """Return (B, T) in a shape that broadcasts over clips."""
+    shape = [1] * clips.dim()
+    shape[0], shape[time_dim] = keep.shape
+    return keep.reshape(shape)

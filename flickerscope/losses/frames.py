@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flickerscope.errors import InputError, SettingsError
-from flickerscope.losses.clips import check_layout, check_pair, full_precision, reduce_clips
+from flickerscope.losses.clips import (
+    along,
+    check_layout,
+    check_pair,
+    frames_that_count,
+    full_precision,
+    mean_of_counted,
+    reduce_clips,
+)
 
 __all__ = ["DiffLoss", "Distance", "FlickerLoss"]
 
@@ -99,12 +107,12 @@ class DiffLoss(nn.Module):
         """Return both clips with zeros where no frame counts, and (B, T) which frames do."""
         check_pair(pred, target, self.time_dim, weights)
         pred, target = full_precision(pred), full_precision(target)
-        keep = _frames_that_count(
+        keep = frames_that_count(
             mask, lengths, pred.shape[0], pred.shape[self.time_dim], pred.device
         )
         if keep is None:
             return pred, target, None
-        dropped = ~_along(keep, pred, self.time_dim)
+        dropped = ~along(keep, pred, self.time_dim)
         return pred.masked_fill(dropped, 0), target.masked_fill(dropped, 0), keep
 
     def _diff_loss(
@@ -152,12 +160,9 @@ class DiffLoss(nn.Module):
             flat = values.flatten(1)
             return flat.sum(1) if self.reduction == "sum" else flat.mean(1)
         # Not a product: what a distance makes of two empty frames may be no number.
-        values = values.masked_fill(~_along(keep, values, self.time_dim), 0)
+        values = values.masked_fill(~along(keep, values, self.time_dim), 0)
         total = values.flatten(1).sum(1)
-        if self.reduction == "sum":
-            return total
-        elements = math.prod(values.shape[1:]) // keep.shape[1]
-        return total / (keep.sum(1).clamp(min=1) * elements)
+        return total if self.reduction == "sum" else mean_of_counted(total, keep, values)
 
     def extra_repr(self) -> str:
         """Return what the loss was built from, for print(loss)."""
@@ -226,34 +231,3 @@ class FlickerLoss(DiffLoss):
     def extra_repr(self) -> str:
         """Return what the loss was built from, for print(loss)."""
         return f"diff_scale={self.diff_scale}, {super().extra_repr()}"
-
-
-def _frames_that_count(
-    mask: Tensor | None, lengths: Tensor | None, batch: int, frames: int, device: torch.device
-) -> Tensor | None:
-    """Return (B, T), which frames count; None where all do."""
-    keep = None
-    if mask is not None:
-        if mask.dtype != torch.bool:
-            raise InputError(f"mask is of {mask.dtype}; allowed: torch.bool, True where it counts")
-        if mask.shape not in ((batch, frames), (frames,)):
-            raise InputError(
-                f"mask of shape {tuple(mask.shape)}; allowed: ({batch}, {frames}) or ({frames},)"
-            )
-        keep = mask.to(device).expand(batch, frames)
-    if lengths is not None:
-        if lengths.shape != (batch,) or lengths.is_floating_point():
-            raise InputError(
-                f"lengths of shape {tuple(lengths.shape)} and {lengths.dtype}; "
-                f"allowed: integers of shape ({batch},)"
-            )
-        before = torch.arange(frames, device=device) < lengths.to(device)[:, None]
-        keep = before if keep is None else keep & before
-    return keep
-
-
-def _along(keep: Tensor, clips: Tensor, time_dim: int) -> Tensor:
-    """Return (B, T) in a shape that broadcasts over clips."""
-    shape = [1] * clips.dim()
-    shape[0], shape[time_dim] = keep.shape
-    return keep.reshape(shape)

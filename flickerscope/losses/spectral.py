@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from flickerscope.errors import InputError, SettingsError
-from flickerscope.losses.clips import check_layout, check_pair, full_precision, reduce_clips
+from flickerscope.losses.clips import (
+    along,
+    check_layout,
+    check_pair,
+    frames_that_count,
+    full_precision,
+    mean_of_counted,
+    reduce_clips,
+)
 
 __all__ = ["SpectralLoss", "SpectralWeights", "band", "csf", "dct_basis", "diff", "frame"]
 
@@ -26,6 +35,10 @@ class SpectralLoss(nn.Module):
     frequency k / (2 T) cycles a frame, so k fps / (2 T) Hz. With all weights 1 it is the mean
     squared error (Parseval). max(w) / min(w) is the condition of the problem: keep it under
     about 10.
+
+    With `mask` or `lengths`, each run of frames that count is transformed by itself, over its own
+    length: padding changes nothing, and `diff(s)` stays the flicker loss, whose differences count
+    where both their frames do.
 
     Args:
         weights: one of `frame()`, `diff(s)`, `csf(fps)`, `band(low, high, fps)`, any function from
@@ -53,34 +66,79 @@ class SpectralLoss(nn.Module):
                 f"weights is {weights!r}; allowed: frame(), diff(s), csf(fps), "
                 "band(low, high, fps), a function of the number of frames, or a tensor"
             )
-        # The weighted basis of the clip length seen last: it seldom changes in training.
+        # By the number of frames: float64, on the CPU.
+        self._weighted: dict[int, Tensor] = {}
+        # The basis used last, as it was used: clips seldom change their length in training.
         self._cached: tuple[tuple[object, ...], Tensor] | None = None
 
-    def forward(self, pred: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        *,
+        mask: Tensor | None = None,
+        lengths: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         """Return the loss, computed in float32 or wider, under autocast too.
 
         Args:
             pred: the predicted clips, of shape (B, T, ...) or as time_dim says.
             target: the clips to be met, of the same shape.
+            mask: the frames that count, bool of shape (B, T) or (T,). What the others hold (NaN
+                too) has no effect.
+            lengths: how many frames of each clip come before its padding, integers of shape (B,).
             weights: a factor for the loss of each clip, of shape (B,).
+
+        The mask and the lengths are read on the CPU: there, they keep a GPU from waiting.
 
         Raises:
             InputError: where the shapes, or the spectral weights and the frames, do not fit.
             SettingsError: for spectral weights that are negative or infinite.
         """
         check_pair(pred, target, self.time_dim, weights)
+        batch, frames = pred.shape[0], pred.shape[self.time_dim]
+        keep = frames_that_count(mask, lengths, batch, frames, torch.device("cpu"))
         with torch.autocast(pred.device.type, enabled=False):
             error = full_precision(pred) - full_precision(target)
+            basis = self._basis(error, keep)
+            if keep is not None:
+                keep = keep.to(error.device)
+                error = error.masked_fill(~along(keep, error, self.time_dim), 0)
+                basis = basis if self.time_dim == 1 else basis[:, None]
             error = error.reshape(*pred.shape[: self.time_dim + 1], -1)  # (B, T, N), (B, C, T, N)
-            values = torch.matmul(self._basis(error), error).square().flatten(1)
-            per_clip = values.sum(1) if self.reduction == "sum" else values.mean(1)
+            values = torch.matmul(basis, error).square().flatten(1)
+            if self.reduction == "sum":
+                per_clip = values.sum(1)
+            elif keep is None:
+                per_clip = values.mean(1)
+            else:
+                per_clip = mean_of_counted(values.sum(1), keep, values)
             return reduce_clips(per_clip, weights, self.reduction)
 
-    def _basis(self, error: Tensor) -> Tensor:
-        """Return the basis with row k times sqrt(w_k), (T, T), of the error's type and device."""
+    def _basis(self, error: Tensor, keep: Tensor | None) -> Tensor:
+        """Return the basis with row k times sqrt(w_k), of the error's type and device.
+
+        It is (T, T), or (B, T, T) where not all frames count: a block for each run of those that
+        do, and zero elsewhere.
+        """
         frames = error.shape[self.time_dim]
-        asked = (frames, error.dtype, error.device)
+        asked = (frames, None if keep is None else keep.tolist(), error.dtype, error.device)
         if self._cached is None or self._cached[0] != asked:
+            # Kept for training too, though a validation in inference mode may come first.
+            with torch.inference_mode(False):
+                if keep is None:
+                    basis = self._of_length(frames)
+                else:
+                    basis = torch.zeros(len(keep), frames, frames, dtype=torch.float64)
+                    for clip, row in zip(basis, keep.tolist(), strict=True):
+                        for part in _runs(row):
+                            clip[part, part] = self._of_length(part.stop - part.start)
+                self._cached = asked, basis.to(error.dtype).to(error.device)
+        return self._cached[1]
+
+    def _of_length(self, frames: int) -> Tensor:
+        if frames not in self._weighted:
             given = self.spectral_weights
             curve = given if isinstance(given, Tensor) else given(frames)
             if curve.shape != (frames,):
@@ -88,12 +146,9 @@ class SpectralLoss(nn.Module):
                     f"weights of shape {tuple(curve.shape)} for clips of {frames} frames"
                 )
             _check_weights(curve, frames)
-            # Kept for training too, though a validation in inference mode may come first.
-            with torch.inference_mode(False):
-                curve = curve.detach().to("cpu", torch.float64).clone()
-                basis = dct_basis(frames) * curve.sqrt()[:, None]
-                self._cached = asked, basis.to(error.dtype).to(error.device)
-        return self._cached[1]
+            curve = curve.detach().to("cpu", torch.float64).clone()
+            self._weighted[frames] = dct_basis(frames) * curve.sqrt()[:, None]
+        return self._weighted[frames]
 
     def extra_repr(self) -> str:
         """Return what the loss was built from, for print(loss)."""
@@ -103,6 +158,16 @@ class SpectralLoss(nn.Module):
 def _check_weights(weights: Tensor, frames: int) -> None:
     if weights.shape != (frames,) or not bool((weights.isfinite() & (weights >= 0)).all()):
         raise SettingsError("spectral weights must be a list of finite numbers, none negative")
+
+
+def _runs(keep: list[bool]) -> Iterator[slice]:
+    """Yield the stretches of frames that count."""
+    start = 0
+    for counts, group in groupby(keep):
+        stop = start + len(list(group))
+        if counts:
+            yield slice(start, stop)
+        start = stop
 
 
 def dct_basis(frames: int) -> Tensor:
