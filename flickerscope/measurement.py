@@ -235,6 +235,11 @@ class Measurement:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read as a saved measurement: {error}") from error
+        return cls.from_json(text, str(path))
+
+    @classmethod
+    def from_json(cls, text: str, path: str) -> Measurement:
+        """Inverse of `to_json`; ``path``: where it is from. Raises `InputError`."""
         try:
             plain = json.loads(text)
         except ValueError as error:

@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 import flickerscope
-from flickerscope.errors import OutputError, SettingsError
+from flickerscope.errors import InputError, OutputError, SettingsError
 from flickerscope.scan.job import Choices
+from flickerscope.scan.ledger import RECORDS
 from flickerscope.scan.lengths import Length, fit_segment, frames_compared
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pairing import Pairing, pair_folders
 from flickerscope.scan.pool import Outcome, run_here
-from flickerscope.scan.run import RECORDS, SUMMARY, TABLE, run_scan
+from flickerscope.scan.run import SUMMARY, TABLE, run_scan
+from flickerscope.scan.sets import load_set, measure_folder
 from flickerscope.settings import Settings
 
 CLIPS = 6
@@ -282,3 +284,78 @@ def test_the_segment_length_is_found_from_the_files(folders: Path, tmp_path: Pat
 def test_pairing_is_of_all_models(folders: Path) -> None:
     pairing: Pairing = pair_folders({"same": folders / "same"}, folders / "ref")
     assert len(pairing.pairs) == CLIPS
+
+
+@pytest.fixture(scope="module")
+def measured(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sets") / "set.json"
+    counts, lost = measure_folder(
+        folders / "ref", out, choices=Choices(settings=QUICK, fps="24"), engine=run_here
+    )
+    assert (str(counts), lost) == ("6 of 6 measured", [])
+    assert [file.name for file in out.parent.iterdir()] == ["set.json"]
+    return out
+
+
+def against_set(root: Path, path: Path, out: Path, settings: Settings) -> dict[str, Any]:
+    refs = load_set(path)
+    refs.check(settings)
+    names = [clip.name for clip in refs.clips]
+    pairing = pair_folders({"flashing": root / "flashing"}, path, names=names)
+    return run_scan(
+        pairing.pairs, out, choices=Choices(settings=settings, fps="24"), engine=run_here,
+        saved=refs.by_path(),
+    )  # fmt: skip
+
+
+def test_a_set_of_references_reads_as_the_references_do(folders, done, measured, tmp_path) -> None:
+    settings = load_set(measured).settings
+    assert settings == QUICK.of_one_video
+    summary = against_set(folders, measured, tmp_path, settings)
+    assert summary["segment"] == 16
+    ours, theirs = records(tmp_path), records(done)[:CLIPS]
+    assert [r["energy"] for r in ours] == [r["energy"] for r in theirs]
+    assert ours[0]["ref"] == f"{measured}/0.npy"
+
+
+def test_a_set_is_small_and_the_same_whenever_it_is_made(folders, measured, tmp_path) -> None:
+    again, packed = tmp_path / "set.json", tmp_path / "set.json.gz"
+    for out in (again, packed):
+        measure_folder(
+            folders / "ref", out, choices=Choices(settings=QUICK, fps="24"), engine=run_here
+        )
+    assert again.read_bytes() == measured.read_bytes()
+    assert packed.stat().st_size < again.stat().st_size < CLIPS * 20_000
+    assert [c.text for c in load_set(packed).clips] == [c.text for c in load_set(measured).clips]
+
+
+def test_a_set_of_other_settings_or_segments_is_refused(measured: Path) -> None:
+    refs = load_set(measured)
+    with pytest.raises(SettingsError, match="under other settings: window 'hann'"):
+        refs.check(refs.settings.with_changes(window="boxcar"))
+    with pytest.raises(SettingsError, match="allowed are 16, 14, 8"):
+        refs.check(refs.settings.with_changes(segment=20))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "flickerscope set", "format": 2}'])
+def test_a_file_that_is_no_set_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError, match=r"x\.json: is no set of measurements"):
+        load_set(tmp_path / "x.json")
+
+
+def test_videos_that_cannot_be_measured_are_left_out_of_a_set_by_name(folders, tmp_path) -> None:
+    root = shutil.copytree(folders / "ref", tmp_path / "ref")
+    (root / "7.npy").write_bytes(b"no array")
+    write_clip(root / "8.npy", np.zeros((2, 24, 24)))
+    choices = Choices(settings=QUICK, fps="24")
+    counts, lost = measure_folder(root, tmp_path / "s.json", choices=choices, engine=run_here)
+    assert str(counts) == "6 of 8 measured, 1 not measurable, 1 failed"
+    assert [record["name"] for record in lost] == ["7.npy", "8.npy"]
+    shutil.copy(root / "0.npy", root / "7.npy")
+    steps: list[Any] = []
+    counts, _ = measure_folder(
+        root, tmp_path / "s.json", choices=choices, engine=run_here, progress=steps.append
+    )
+    assert steps[0].resumed == 7
+    assert len(load_set(tmp_path / "s.json").clips) == counts.measured == 7

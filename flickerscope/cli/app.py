@@ -17,6 +17,7 @@ from flickerscope import __version__
 from flickerscope.cli.analyze import analyze_command
 from flickerscope.cli.compare import compare_command
 from flickerscope.cli.demo import demo_command
+from flickerscope.cli.measure import measure_command
 from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain
 from flickerscope.cli.scan import scan_command
 from flickerscope.errors import FlickerscopeError, SettingsError
@@ -54,6 +55,7 @@ def _main(
 
 app.command("compare")(compare_command)
 app.command("analyze")(analyze_command)
+app.command("measure")(measure_command)
 app.command("scan")(scan_command)
 app.command("demo")(demo_command)
 

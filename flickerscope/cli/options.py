@@ -14,6 +14,7 @@ __all__ = [
     "CsvFile",
     "Debug",
     "Device",
+    "Devices",
     "Flow",
     "Fps",
     "Frames",
@@ -24,6 +25,7 @@ __all__ = [
     "Layout",
     "MaxPixels",
     "Memory",
+    "MemoryOfProcess",
     "Motion",
     "NoProgress",
     "OutDir",
@@ -31,6 +33,7 @@ __all__ = [
     "Planes",
     "PngFile",
     "Primary",
+    "Processes",
     "Quiet",
     "Scales",
     "Segment",
@@ -39,7 +42,9 @@ __all__ = [
     "Strict",
     "Texture",
     "Threads",
+    "ThreadsOfProcess",
     "Timeout",
+    "TimeoutOfClip",
     "ValueRange",
     "Verbose",
     "Window",
@@ -92,6 +97,23 @@ Strict = Annotated[bool, typer.Option("--strict", help="Take damaged videos as f
 Timeout = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Decode in a process of its own that may take no longer."),
+]
+Devices = Annotated[
+    str,
+    typer.Option("--device", help="auto, cpu, cuda, cuda:N, several as in cuda:0,1, or mps."),
+]
+Processes = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Processes; default one a core.")
+]
+MemoryOfProcess = Annotated[
+    float | None, typer.Option("--memory", help="Megabytes for the buffers of a process.")
+]
+ThreadsOfProcess = Annotated[
+    int | None, typer.Option("--threads", help="Of a process; default the cores divided.")
+]
+TimeoutOfClip = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", help="Give a clip up after this long."),
 ]
 OutDir = Annotated[
     str | None, typer.Option("--out", "-o", help="Folder for report.json, .png and .csv.")

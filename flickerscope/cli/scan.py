@@ -15,8 +15,8 @@ from flickerscope.errors import SettingsError
 from flickerscope.settings import Settings
 
 if TYPE_CHECKING:
-    from flickerscope.scan.job import Choices
     from flickerscope.scan.pairing import Pairing
+    from flickerscope.scan.sets import MeasurementSet
 
 __all__ = ["scan_command"]
 
@@ -27,7 +27,10 @@ def scan_command(
     pred_dir: Annotated[
         str | None, typer.Argument(metavar="[PRED_DIR]", help="Folder of a model's videos.")
     ] = None,
-    ref: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of references.")] = None,
+    ref: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of references, or the .json of a set of them."),
+    ] = None,
     pred: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="A model and its folder; several times."),
@@ -78,24 +81,14 @@ def scan_command(
     texture: options.Texture = None,
     flow: options.Flow = None,
     settings: options.SettingsFile = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N, several as in cuda:0,1, or mps.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes; default one a core.")
-    ] = None,
-    memory: Annotated[
-        float | None, typer.Option(help="Megabytes for the buffers of a process.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Of a process; default the cores divided.")
-    ] = None,
+    device: options.Devices = "auto",
+    workers: options.Processes = None,
+    memory: options.MemoryOfProcess = None,
+    threads: options.ThreadsOfProcess = None,
     stream: options.Stream = 0,
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Give a clip up after this long.")
-    ] = None,
+    timeout: options.TimeoutOfClip = None,
     fail_above: Annotated[
         float | None, typer.Option(metavar="DB", help="Exit with 3 where a model is above this.")
     ] = None,
@@ -117,8 +110,12 @@ def scan_command(
         scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
         texture=texture, flow=flow,
     )  # fmt: skip
-    measured = (load_settings(settings) or Settings()).with_changes(**chosen)
-    pairing = _pairing(pred_dir, pred or [], ref, list_file, pair, pattern)
+    saved = _load_set(ref)
+    base = load_settings(settings) or (Settings() if saved is None else saved.settings)
+    measured = base.with_changes(**chosen)
+    if saved is not None:
+        saved.check(measured)
+    pairing = _pairing(pred_dir, pred or [], ref, saved, list_file, pair, pattern)
     if dry_run:
         from flickerscope.cli.scan_summary import pairing_table
 
@@ -128,20 +125,22 @@ def scan_command(
     pairing.check(allow_missing=allow_missing)
     from flickerscope.cli.watch import watching
     from flickerscope.scan.job import Choices
+    from flickerscope.scan.ledger import RECORDS
     from flickerscope.scan.local import local_engine
-    from flickerscope.scan.run import RECORDS, run_scan
+    from flickerscope.scan.run import run_scan
 
-    choices = Choices(
-        settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
-        stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
-    )  # fmt: skip
     with (
         watching(quiet=quiet, plain=no_progress) as watch,
         local_engine(device=device, workers=workers, threads=threads, timeout=timeout) as local,
     ):
+        choices = Choices(
+            settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
+            stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
+            threads=local.threads,
+        )  # fmt: skip
         summary = run_scan(
-            pairing.pairs, out, choices=_with_threads(choices, local.threads),
-            engine=local.engine, devices=local.devices, calibration=calibrate,
+            pairing.pairs, out, choices=choices, engine=local.engine, devices=local.devices,
+            saved=None if saved is None else saved.by_path(), calibration=calibrate,
             overwrite=overwrite, progress=watch,
         )  # fmt: skip
     if not quiet:
@@ -174,11 +173,12 @@ def _pairing(
     pred_dir: str | None,
     named: Sequence[str],
     ref: str | None,
+    saved: MeasurementSet | None,
     list_file: str | None,
     by: str,
     pattern: str | None,
 ) -> Pairing:
-    """From folders, or from a list."""
+    """From folders, from a folder and a set, or from a list."""
     from flickerscope.scan.pairing import pair_folders, pair_list
 
     if list_file is not None:
@@ -191,7 +191,17 @@ def _pairing(
         raise SettingsError("name one folder of predictions, or models by --pred NAME=DIR")
     models = _models(named) if pred_dir is None else {Path(pred_dir).resolve().name: pred_dir}
     way: Any = by  # checked there
-    return pair_folders(models, ref, by=way, pattern=pattern)
+    names = None if saved is None else [clip.name for clip in saved.clips]
+    return pair_folders(models, ref, names=names, by=way, pattern=pattern)
+
+
+def _load_set(ref: str | None) -> MeasurementSet | None:
+    """The references as they were measured before, where that is what ``--ref`` names."""
+    if ref is None or not ref.lower().endswith((".json", ".json.gz")):
+        return None
+    from flickerscope.scan.sets import load_set
+
+    return load_set(ref)
 
 
 def _models(named: Sequence[str]) -> dict[str, str]:
@@ -204,9 +214,3 @@ def _models(named: Sequence[str]) -> dict[str, str]:
             raise SettingsError(f"--pred: two models of the name {name!r}")
         models[name] = folder
     return models
-
-
-def _with_threads(choices: Choices, threads: int) -> Choices:
-    from dataclasses import replace
-
-    return replace(choices, threads=threads)

@@ -14,8 +14,9 @@ from flickerscope.cli.terminal import bullet, printable, signed
 
 if TYPE_CHECKING:
     from flickerscope.scan.pairing import Pairing
+    from flickerscope.stats import Counts
 
-__all__ = ["pairing_table", "scan_summary"]
+__all__ = ["pairing_table", "scan_summary", "set_summary"]
 
 SHOWN: Final = 10
 """Rows of a list, unless all are asked for."""
@@ -137,6 +138,14 @@ def _missing(clips: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[Rend
 def _rest(count: int) -> Iterator[RenderableType]:
     if count > 0:
         yield Text(f"and {count} more, shown with -v and kept in the results", style="dim")
+
+
+def set_summary(
+    counts: Counts, lost: Sequence[Mapping[str, Any]], out: str, *, verbose: bool = False
+) -> RenderableType:
+    """How many videos a set holds, and which it lacks."""
+    written = f"\nThe set is {printable(out)}" if counts.measured else "\nNo set was written"
+    return Group(Text(str(counts)), *_missing(lost, verbose), Text(written))
 
 
 def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:

@@ -17,7 +17,7 @@ from flickerscope.cli.terminal import printable, signed
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from flickerscope.scan.run import Progress
+    from flickerscope.scan.ledger import Progress
 
 __all__ = ["watching"]
 
@@ -58,9 +58,10 @@ class _State:
             model.failed += 1
             self.failed += 1
             return
-        model.energy.append(record["energy"]["value"])
-        if record["headline"]["value"] is not None:
-            model.flicker.append(record["headline"]["value"])
+        if "energy" in record:  # held against a reference
+            model.energy.append(record["energy"]["value"])
+            if record["headline"]["value"] is not None:
+                model.flicker.append(record["headline"]["value"])
 
     @property
     def line(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flickerscope.match import Keeper
     from flickerscope.measurement import Measurement
 
-__all__ = ["Choices", "Job", "Result", "run_job"]
+__all__ = ["Choices", "ClipJob", "Job", "Result", "measure_clip", "open_clip", "run_job"]
 
 CRASHED = "crashed"
 """In a record: it failed for want of memory or time, and is tried again by the next run."""
@@ -75,8 +75,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClipJob:
+    """A clip that is measured by itself, for comparisons to come."""
+
+    path: str
+    choices: Choices
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one prediction."""
+    """What became of one clip."""
 
     content: dict[str, Any]
     """Of its record: the status, and the readings or the reason why there are none."""
@@ -93,7 +102,7 @@ def run_job(job: Job) -> list[Result]:
     choices = job.choices
     resources = pick_resources(job.device, threads=choices.threads, memory=choices.memory)
     with Workers.start(resources) as workers, _reference(job, workers) as ref:
-        return [_attempt(pred, ref, job, workers) for pred in job.preds]
+        return [_attempt(pred, partial(_compare, pred, ref, job, workers)) for pred in job.preds]
 
 
 @contextmanager
@@ -120,7 +129,7 @@ class _Reference:
         if self._side is None:
             saved = self._job.saved
             if saved is not None:
-                self._side = Measurement.from_dict(json.loads(saved))
+                self._side = Measurement.from_json(saved, self._job.ref)
             else:
                 self._side = Keeper(open_clip(self._job.ref, self._job.choices, self._workers))
         return self._side
@@ -174,11 +183,31 @@ def _file_options(choices: Choices) -> FileOptions:
     )
 
 
-def _attempt(pred: str, ref: _Reference, job: Job, workers: Workers) -> Result:
+def measure_clip(job: ClipJob) -> Result:
+    """The measurement of a clip at every segment length that fits, without its maps."""
+    from flickerscope.kernel import Workers
+    from flickerscope.measure import measure
+    from flickerscope.resources import pick_resources
+    from flickerscope.scan.record import measurement_content
+
+    choices = job.choices
+    resources = pick_resources(job.device, threads=choices.threads, memory=choices.memory)
+    with Workers.start(resources) as workers:
+
+        def work() -> dict[str, Any]:
+            source = open_clip(job.path, choices, workers)
+            settings = choices.settings.of_one_video
+            return measurement_content(measure(source, settings, workers, ladder=True)[0])
+
+        return _attempt(job.path, work)
+
+
+def _attempt(path: str, work: Callable[[], dict[str, Any]]) -> Result:
+    """What ``work`` makes of a clip, or why it makes nothing."""
     started = time.perf_counter()
     trace: str | None = None
     try:
-        content = {"status": "measured", "reason": None} | _compare(pred, ref, job, workers)
+        content = {"status": "measured", "reason": None} | work()
     except TooShortError as error:
         content = {"status": "not measurable", "reason": str(error)}
     except (InputError, SettingsError) as error:
@@ -186,37 +215,40 @@ def _attempt(pred: str, ref: _Reference, job: Job, workers: Workers) -> Result:
     except DeviceError:
         raise  # no other clip would fare better
     except Exception as error:  # noqa: BLE001 - one clip must not end a night's run
-        content, trace = _failure(pred, error), traceback.format_exc()
+        content, trace = _failure(path, error), traceback.format_exc()
     return Result(content=content, seconds=time.perf_counter() - started, trace=trace)
 
 
-def _failure(pred: str, error: Exception) -> dict[str, Any]:
+def _failure(path: str, error: Exception) -> dict[str, Any]:
     """Of the machine, or of flickerscope."""
     text = str(error).partition("\n")[0]
     if isinstance(error, MemoryError) or "out of memory" in text or "alloc" in text:
-        return {"status": "failed", "reason": f"{pred}: out of memory", CRASHED: True}
+        return {"status": "failed", "reason": f"{path}: out of memory", CRASHED: True}
     if isinstance(error, OSError):
-        return {"status": "failed", "reason": f"{pred}: {text}", CRASHED: True}
-    return {"status": "failed", "reason": f"{pred}: a bug: {type(error).__name__}: {text}"}
+        return {"status": "failed", "reason": f"{path}: {text}", CRASHED: True}
+    return {"status": "failed", "reason": f"{path}: a bug: {type(error).__name__}: {text}"}
 
 
 def _compare(pred: str, ref: _Reference, job: Job, workers: Workers) -> dict[str, Any]:
     from flickerscope.comparison import compare_sides
+    from flickerscope.measurement import Measurement
     from flickerscope.scan.record import comparison_content
 
-    settings = job.choices.settings
+    settings, side = job.choices.settings, ref.side()
+    if isinstance(side, Measurement):
+        _check_length(job.ref, side, settings)
     source = open_clip(pred, job.choices, workers)
-    result = compare_sides(source, ref.side(), settings, workers)
-    wanted = settings.segment or result.segment
-    if result.segment < wanted:
-        path = next(
-            clip.info.path
-            for side in (result.pred, result.ref)
-            for clip in side.clips
-            if wanted not in side.rungs
-        )
-        raise TooShortError(
-            f"{path}: too short: no shot of {wanted} frames, the longest that can be measured has "
-            f"{result.segment}"
-        )
+    result = compare_sides(source, side, settings, workers)
+    _check_length(pred, result.pred, settings)
+    _check_length(job.ref, result.ref, settings)
     return comparison_content(result)
+
+
+def _check_length(path: str, measured: Measurement, settings: Settings) -> None:
+    """Raise `TooShortError` for a clip without a segment of the length that all have."""
+    wanted = settings.segment
+    if wanted is not None and wanted not in measured.rungs:
+        raise TooShortError(
+            f"{path}: too short: no shot of {wanted} frames, measured in segments of "
+            f"{measured.segment}"
+        )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.scan.job import Choices, open_header
+from flickerscope.scan.ledger import Engine
+from flickerscope.scan.sets import Saved
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
 
-__all__ = ["Length", "LengthJob", "fit_segment", "frames_compared", "read_lengths"]
+__all__ = ["Length", "LengthJob", "find_segment", "fit_segment", "frames_compared", "read_lengths"]
 
 REACHED_BY: Final = 0.95
 """Share of the clips that must be as long as a segment."""
+
+
+FILES_A_JOB: Final = 64
+"""Files that one job looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,36 @@ class LengthJob:
 
     paths: tuple[str, ...]
     choices: Choices
+
+
+def find_segment(
+    pairs: Sequence[tuple[str, str]],
+    choices: Choices,
+    engine: Engine,
+    *,
+    saved: Mapping[str, Saved] | None = None,
+) -> int:
+    """The segment length for pairs of a prediction and a reference, by what their files say.
+
+    ``saved``: references measured before, by their path; the segment is then one of theirs.
+    """
+    saved = saved or {}
+    paths = [path for path in dict.fromkeys(p for pair in pairs for p in pair) if path not in saved]
+    jobs = [
+        LengthJob(tuple(paths[i : i + FILES_A_JOB]), choices)
+        for i in range(0, len(paths), FILES_A_JOB)
+    ]
+    found: dict[str, Length | None] = {
+        path: Length(side.frames, side.rate) for path, side in saved.items()
+    }
+    for outcome in engine(read_lengths, jobs):
+        if outcome.status == "ok":
+            found.update(zip(jobs[outcome.index].paths, outcome.value, strict=True))
+    held = {frames for side in saved.values() for frames in side.segments if frames in LADDER}
+    return fit_segment(
+        (frames_compared(found.get(pred), found.get(ref), choices.settings) for pred, ref in pairs),
+        sorted(held) or LADDER,
+    )
 
 
 def read_lengths(job: LengthJob) -> list[Length | None]:

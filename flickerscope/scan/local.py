@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from flickerscope.errors import DeviceError, SettingsError
-from flickerscope.scan.job import Job
+from flickerscope.scan.job import ClipJob, Job
 from flickerscope.scan.lengths import LengthJob
 from flickerscope.scan.pool import Outcome, Pool
 
@@ -101,7 +101,9 @@ def _limit(timeout: float) -> Callable[[Any], float | None]:
     def seconds(job: Any) -> float | None:
         if isinstance(job, Job):
             return timeout * (1 + len(job.preds))
-        return timeout * len(job.paths) if isinstance(job, LengthJob) else None
+        if isinstance(job, LengthJob):
+            return timeout * len(job.paths)
+        return timeout if isinstance(job, ClipJob) else None
 
     return seconds
 

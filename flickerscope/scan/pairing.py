@@ -95,16 +95,18 @@ def pair_folders(
     models: Mapping[str, str | os.PathLike[str]],
     ref: str | os.PathLike[str],
     *,
+    names: Iterable[str] | None = None,
     by: PairBy = "stem",
     pattern: str | None = None,
 ) -> Pairing:
     """Pair the videos of every model's folder with those of one folder of references.
 
-    See `pair_names` for ``by`` and ``pattern``. Raises `InputError` and `SettingsError`.
+    ``names``: of the references, where ``ref`` is no folder but a file that holds them all. See
+    `pair_names` for ``by`` and ``pattern``. Raises `InputError` and `SettingsError`.
     """
     if not models:
         raise SettingsError("name at least one folder of predictions")
-    theirs = find_videos(ref)
+    theirs = find_videos(ref) if names is None else list(names)
     found = []
     for model, folder in models.items():
         if os.path.realpath(folder) == os.path.realpath(ref):

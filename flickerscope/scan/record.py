@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flickerscope.comparison import Comparison
-from flickerscope.measurement import key
+from flickerscope.measurement import Measurement, key
 from flickerscope.report.document import comparison_document
 
-__all__ = ["comparison_content"]
+__all__ = ["comparison_content", "measurement_content"]
 
 WHOLE: Final = (
     *("verdict", "headline", "motion", "energy", "carried", "pulses", "results"),
@@ -45,6 +45,15 @@ def comparison_content(result: Comparison) -> dict[str, Any]:
         "spectrum": spectrum,
         "histogram": {role: _sparse(values) for role, values in counts.items()},
     }
+
+
+def measurement_content(result: Measurement) -> dict[str, Any]:
+    """A measurement that can be compared with, as plain values: all but the maps of its figures."""
+    plain = result.to_dict()
+    for clip in plain["clips"]:
+        for reading in clip["readings"].values():
+            reading["map"] = []
+    return {"measurement": plain}
 
 
 def _paired(paired: Mapping[str, Any] | None) -> dict[str, Any] | None:

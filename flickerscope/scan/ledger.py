@@ -1,0 +1,204 @@
+"""Keeps account of jobs whose results go into a journal: done, to do, to be done alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+from flickerscope.errors import InputError, SettingsError
+from flickerscope.files import make_folder
+from flickerscope.scan.job import CRASHED, Result
+from flickerscope.scan.journal import Journal, file_identity
+from flickerscope.scan.lock import locked
+from flickerscope.scan.pool import Outcome
+
+__all__ = [
+    "RECORDS",
+    "Engine",
+    "Group",
+    "Ledger",
+    "Progress",
+    "group_by",
+    "identity_of",
+    "open_ledger",
+]
+
+RECORDS: Final = "results.jsonl"
+LOG: Final = "scan.log"
+
+Group = tuple[int, ...]
+"""Numbers of the clips that one job measures."""
+
+
+class Engine(Protocol):
+    """What does jobs, such as `flickerscope.scan.pool.Pool.run`: shaped like ``map``."""
+
+    def __call__(self, function: Callable[[Any], Any], jobs: Sequence[Any], /) -> Iterator[Outcome]:
+        """The outcome of ``function(job)`` for every job, in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is."""
+
+    total: int
+    """Clips."""
+    done: int
+    resumed: int
+    """Those of them that an earlier run had measured."""
+    record: Mapping[str, Any] | None = None
+    """The one that was just made."""
+
+
+@contextmanager
+def open_ledger(
+    folder: str | os.PathLike[str],
+    heads: Sequence[Mapping[str, Any]],
+    keys: Sequence[str],
+    *,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Iterator[Ledger]:
+    """A ledger in a folder, which nobody else may write into meanwhile.
+
+    Args:
+        folder: made where it is missing.
+        heads: how the record of every clip begins: what it is, with its ``path`` or ``pred``.
+        keys: what the record is made of (`fingerprint`), for every clip.
+        overwrite: drop what the folder holds even if none of it is asked for.
+        progress: called at the beginning and after every clip.
+
+    Raises:
+        SettingsError: the folder holds the results of other clips or settings.
+        InputError: it holds something else.
+        OutputError: it cannot be written, or another run writes there.
+    """
+    place = make_folder(folder)
+    with (
+        locked(place / LOG) as log,
+        Journal(place / RECORDS, keep=lambda record: not record.get(CRASHED)) as journal,
+    ):
+        if len(journal) and not overwrite and not any(key in journal for key in keys):
+            raise SettingsError(
+                f"{folder}: holds the results of other clips or settings; name another folder, or "
+                "allow to --overwrite them"
+            )
+        yield Ledger(place, heads, keys, journal, log, progress)
+
+
+class Ledger:
+    """All clips of a run, and which of them are measured."""
+
+    def __init__(
+        self,
+        folder: Path,
+        heads: Sequence[Mapping[str, Any]],
+        keys: Sequence[str],
+        journal: Journal,
+        log: IO[str],
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.folder, self._heads, self._keys = folder, heads, keys
+        self._journal, self._file = journal, log
+        self._progress = progress
+        self._done = self._resumed = sum(key in journal for key in keys)
+        self.log(f"begins: {len(keys)} clips, {self._resumed} measured before")
+        self._tell()
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the clips that are not measured."""
+        return [i for i, key in enumerate(self._keys) if key not in self._journal]
+
+    def run(
+        self,
+        engine: Engine,
+        function: Callable[[Any], Sequence[Result]],
+        groups: Sequence[Group],
+        job_of: Callable[[int, Group], Any],
+    ) -> None:
+        """Have the clips measured, and write what comes back.
+
+        A job that takes its process with it is divided, so that the clip that did it is found and
+        the others are measured.
+
+        Args:
+            engine: where.
+            function: one result for each clip of a job.
+            groups: of clips, a job each.
+            job_of: the job for a group, which has this number among them.
+        """
+        while groups:
+            jobs = [job_of(number, group) for number, group in enumerate(groups)]
+            alone: list[Group] = []
+            for outcome in engine(function, jobs):
+                group = groups[outcome.index]
+                if outcome.status == "ok":
+                    for i, result in zip(group, outcome.value, strict=True):
+                        self._add(i, result)
+                elif len(group) > 1:
+                    self.log(f"a job of {len(group)} clips is divided: {outcome.reason}")
+                    alone += [(i,) for i in group]
+                else:
+                    self._add(group[0], self._lost(group[0], outcome))
+            groups = sorted(alone)
+
+    def finish(self) -> Path:
+        """Bring the records into the order of the clips; returns their file."""
+        self._journal.finish(self._keys)
+        return self._journal.path
+
+    def log(self, text: str) -> None:
+        """The log is where clocks and times are."""
+        self._file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n")
+        self._file.flush()
+
+    def _lost(self, i: int, outcome: Outcome) -> Result:
+        head = self._heads[i]
+        content = {
+            "status": outcome.status,
+            "reason": f"{head.get('pred') or head['path']}: {outcome.reason}",
+            CRASHED: outcome.crashed,
+        }
+        return Result(content=content, seconds=0.0)
+
+    def _add(self, i: int, result: Result) -> None:
+        record = {"key": self._keys[i]} | dict(self._heads[i]) | result.content
+        self._journal.add(record)
+        self._done += 1
+        self.log(f"{record['status']} {record['model']} {record['name']} {result.seconds:.2f} s")
+        if result.trace is not None:
+            self.log(result.trace)
+        self._tell(record)
+
+    def _tell(self, record: Mapping[str, Any] | None = None) -> None:
+        if self._progress is not None:
+            step = Progress(
+                total=len(self._keys), done=self._done, resumed=self._resumed, record=record
+            )
+            self._progress(step)
+
+
+def group_by(labels: Sequence[Hashable], indices: Sequence[int], most: int) -> list[Group]:
+    """Those of the indices whose labels are the same, up to ``most`` of them at a time."""
+    groups: dict[Hashable, list[int]] = {}
+    for i in indices:
+        groups.setdefault(labels[i], []).append(i)
+    return [
+        tuple(group[start : start + most])
+        for group in groups.values()
+        for start in range(0, len(group), most)
+    ]
+
+
+def identity_of(path: str) -> tuple[int, int] | None:
+    """What tells that a file is as it was; ``None`` for one that cannot be read, which fails."""
+    try:
+        return file_identity(path)
+    except InputError:
+        return None
