@@ -95,7 +95,7 @@ def _runs(pred: Tracks, ref: Tracks, lag: int) -> Iterator[list[int]]:
 
 def _repeats(side: Tracks, start: int, stop: int) -> set[int]:
     """Which frames of a run repeat the one before, counted from its start."""
-    changes = side.blocks.read(start, stop - start).diff(dim=0).abs().mean((1, 2)).tolist()
+    changes = side.blocks.read(start, stop - start).diff(dim=0).abs().flatten(1).mean(1).tolist()
     return {1 + int(i) for i in np.flatnonzero(find_repeats(changes))}
 
 

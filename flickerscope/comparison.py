@@ -41,7 +41,7 @@ class Comparison:
     table: tuple[BandExcess, ...]
     """Every plane, scale and band."""
     headline: BandExcess
-    """Excess of the luma in the primary band at block scale."""
+    """Excess of the luma, or of all channels of a latent, in the primary band at block scale."""
     floor_db: float | None
     """F: the same of the quietest tenth of the tiles, dB."""
     pred_share: float | None
@@ -134,7 +134,7 @@ def analyze(
         video: the path of a video, of a folder of pictures or of a file of arrays, a pattern such
             as ``frames/*.png``, or an array or tensor of shape (T, H, W) or (T, C, H, W) with one
             or three (RGB) channels, uint8, uint16 or float in 0..1; float64 is measured in double
-            precision.
+            precision. With ``latent=True`` any number of channels and any finite floats.
         fps: frames a second of an array or of pictures; without it there are cycles/frame, but
             no Hz.
         layout: the axes of an array, such as ``THWC``; guessed of a file where only one fits.
@@ -163,8 +163,8 @@ def analyze(
     files = _file_options(stream, max_pixels, strict, isolate, timeout)
     source = open_source(
         video, fps=fps, layout=layout, value_range=value_range, key=key,
-        planes=chosen.planes, threads=resources.threads, memory=resources.memory,
-        files=files,
+        planes=chosen.planes, latent=chosen.latent, threads=resources.threads,
+        memory=resources.memory, files=files,
     )  # fmt: skip
     with Workers.start(resources) as workers:
         measurement, _ = measure(
@@ -257,6 +257,7 @@ def _open_sides(
             side,
             **{name: form[name] for name in taken_by(side)},
             planes=settings.planes,
+            latent=settings.latent,
             threads=resources.threads,
             memory=resources.memory,
             files=files,
@@ -288,10 +289,10 @@ def _comparison(match: Match) -> Comparison:
     sides = judge.sides(pred, ref, segment, transforms)
     table = tuple(row for name in sides for row in excess.band_excess(name, *sides[name]))
     band = headline_band(settings, *transforms)
-    scale = "block" if "block" in settings.scales else settings.scales[0]
-    headline = judge.pick_headline(table, scale, transforms[0].bands[band].name)
-    main = sides[key("y", scale)]
-    change = excess.picture_change(pred.clips, ref.clips)
+    plane, scale = settings.main_plane, settings.main_scale
+    headline = judge.pick_headline(table, plane, scale, transforms[0].bands[band].name)
+    main = sides[key(plane, scale)]
+    change = excess.picture_change(pred.clips, ref.clips, pred.unit)
     floor_db = judge.floor_change(pred, ref, segment)
     speed = _speed(pred, ref, settings)
     lines = tuple(line for n in sides for line in excess.find_lines(n, *sides[n], speed=speed))
@@ -344,6 +345,7 @@ def _comparison(match: Match) -> Comparison:
             *remarks.motion_warnings(motion, ruling, settings),
             *remarks.comparison_warnings(headline, floor_db, change, segment, settings),
             *remarks.colour_warnings(table, headline),
+            *remarks.channel_warnings(table, headline),
             *remarks.unmeasured_warnings(pred, ref),
             *remarks.codec_warnings(pred, ref),
             *remarks.transfer_warnings(pred, ref),
@@ -355,8 +357,8 @@ def _comparison(match: Match) -> Comparison:
 def _pulses(
     pred: Measurement, ref: Measurement, segment: int, transforms: tuple[Transform, Transform]
 ) -> tuple[Pulse, ...]:
-    """Of a single prediction: pulses do not add."""
-    if len(pred.clips) > 1 or len(ref.clips) > 1:
+    """Of a single prediction, as pulses do not add, and of no latent; see `own_pulses`."""
+    if len(pred.clips) > 1 or len(ref.clips) > 1 or pred.settings.latent:
         return ()
     ours, theirs = (
         pulse_evidence(side, segment, transform)

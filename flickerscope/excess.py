@@ -13,8 +13,10 @@ import numpy.typing as npt
 import torch
 
 from flickerscope import histogram
-from flickerscope.measurement import Clip, Spectrum
-from flickerscope.spectrum import ROUNDING_POWER, Transform, tone_amplitude
+from flickerscope.measurement import Clip, Measurement, Spectrum, key
+from flickerscope.rungs import headline_band
+from flickerscope.spectrum import Transform, tone_amplitude
+from flickerscope.units import CODE, Unit
 
 __all__ = [
     "BandExcess",
@@ -25,6 +27,7 @@ __all__ = [
     "band_excess",
     "excess_db",
     "find_lines",
+    "headline_power",
     "motion_excess",
     "summarize_motion",
 ]
@@ -36,7 +39,8 @@ LINE_REACH: Final = 2  # bins that a windowed line spreads over, to each side
 LINE_FLOOR: Final = 6  # bins to each side from which the floor under a line is taken
 MIN_LINE_FREQUENCY: Final = 0.125  # cycles/frame: below it, slow change
 MIN_LINE_FRAMES: Final = 16
-MIN_LINE_POWER: Final = ROUNDING_POWER / 2
+MIN_LINE_ROUNDING: Final = 0.5  # of the power of rounding
+MIN_CHANGE: Final = 1e-6  # code^2: less is nothing but rounding
 
 FLICKER_EPSILON: Final = 0.1
 """Added to motion-compensated flicker in a ratio, code^2: what clean clips read."""
@@ -60,7 +64,8 @@ class BandExcess:
     """Mean over cells and segments, code^2."""
     ref_power: float
     epsilon: float
-    """Power of 8-bit rounding in the band, code^2; the larger one, where frame rates differ."""
+    """Power of 8-bit rounding in the band, code^2; the larger one, where frame rates differ; 0 for
+    latents."""
     excess_db: float
     """``10 log10((P_pred + eps)/(P_ref + eps))``: 0 for identical videos, negated by a swap."""
     wasserstein_db: float | None
@@ -184,12 +189,20 @@ class MotionExcess:
 
 def excess_db(pred: float, ref: float, epsilon: float) -> float:
     """``10 log10((pred + eps)/(ref + eps))``, dB; swapped arguments give exactly the negative."""
-    return 10 * (math.log10(pred + epsilon) - math.log10(ref + epsilon))
+    return CODE.ratio_db(pred, ref, epsilon)
 
 
 def band_power(spectrum: Spectrum, transform: Transform) -> Floats:
     """Mean power of each band, (bands,), code^2."""
     return np.asarray(transform.weights.numpy() @ spectrum.mean_power)
+
+
+def headline_power(measurement: Measurement) -> float:
+    """High-frequency energy of a lone video: its power in the primary band."""
+    settings, transform = measurement.settings, measurement.transform()
+    spectra = measurement.rungs[measurement.segment].spectra
+    spectrum = spectra[key(settings.main_plane, settings.main_scale)]
+    return float(band_power(spectrum, transform)[headline_band(settings, transform)])
 
 
 def band_excess(
@@ -218,7 +231,7 @@ def band_excess(
                 pred_power=values[0],
                 ref_power=values[1],
                 epsilon=epsilon,
-                excess_db=excess_db(*values, epsilon),
+                excess_db=pred[1].unit.ratio_db(*values, epsilon),
                 wasserstein_db=histogram.wasserstein_db(*counts),
                 shift_db=histogram.mean_shift_db(*counts),
             )
@@ -242,7 +255,7 @@ def find_lines(
     """Lines in the spectrum of the prediction (or of a video alone) that the reference lacks.
 
     A line is a local maximum above 0.125 cycles/frame of at least 4 times the median of the bins
-    around it that a windowed sine does not reach, stronger than 8-bit rounding, and at least
+    around it that a windowed sine does not reach, stronger than rounding, and at least
     twice the reference's power there. ``speed``: frames/s of the prediction over the reference's,
     where they are compared in Hz.
     """
@@ -253,11 +266,12 @@ def find_lines(
     plane, scale = name.split("/")
     high = frequencies >= MIN_LINE_FREQUENCY
     total = float(power[high].sum())
+    least = max(MIN_LINE_ROUNDING * transform.unit.rounding, transform.unit.least)
     lines = []
     for k in np.flatnonzero(high):
         near = slice(max(0, k - LINE_REACH), k + LINE_REACH + 1)
         line = float(power[near].sum())
-        if power[k] < power[near].max() or line < MIN_LINE_POWER:
+        if power[k] < power[near].max() or line < least:
             continue
         if power[k] < LINE_PROMINENCE * _floor(power, int(k)):
             continue
@@ -336,13 +350,13 @@ def motion_excess(pred: MotionSummary, ref: MotionSummary) -> MotionExcess:
     )
 
 
-def picture_change(pred: tuple[Clip, ...], ref: tuple[Clip, ...]) -> PictureChange:
+def picture_change(pred: tuple[Clip, ...], ref: tuple[Clip, ...], unit: Unit) -> PictureChange:
     """Sharpness, contrast and brightness of the prediction against the reference."""
     ours, theirs = (_picture_means(clips) for clips in (pred, ref))
     sizes = {(clip.info.height, clip.info.width) for clip in (*pred, *ref)}
     return PictureChange(
-        sharpness_db=_level(ours[0], theirs[0]) if len(sizes) == 1 else None,
-        contrast_db=_level(ours[1], theirs[1]),
+        sharpness_db=_level(ours[0], theirs[0], unit) if len(sizes) == 1 else None,
+        contrast_db=_level(ours[1], theirs[1], unit),
         brightness=ours[2] - theirs[2],
         pred_clipped=ours[3],
         ref_clipped=theirs[3],
@@ -355,8 +369,8 @@ def _picture_means(clips: tuple[Clip, ...]) -> tuple[float, float, float, float]
     return gradient, variance, mean, clipped
 
 
-def _level(pred: float, ref: float) -> float | None:
+def _level(pred: float, ref: float, unit: Unit) -> float | None:
     """Ratio of two powers in dB; ``None`` where one is nothing but rounding."""
-    if min(pred, ref) < 1e-6:
+    if min(pred, ref) < MIN_CHANGE * unit.square:
         return None
     return 10 * (math.log10(pred) - math.log10(ref))

@@ -15,7 +15,7 @@ from flickerscope.excess import (
 from flickerscope.measurement import Measurement, key
 from flickerscope.motion import CarriedReading
 from flickerscope.settings import Settings
-from flickerscope.spectrum import ROUNDING_POWER, SECOND_DIFFERENCE, Transform
+from flickerscope.spectrum import SECOND_DIFFERENCE, Transform
 
 __all__ = ["Evidence", "Pace", "Ruling", "Verdict", "judge"]
 
@@ -65,10 +65,10 @@ def sides(
     }
 
 
-def pick_headline(table: tuple[BandExcess, ...], scale: str, band: str) -> BandExcess:
-    """The luma's row of a band at a scale."""
+def pick_headline(table: tuple[BandExcess, ...], plane: str, scale: str, band: str) -> BandExcess:
+    """The row of a band of a plane at a scale."""
     for row in table:
-        if (row.plane, row.scale, row.band) == ("y", scale, band):
+        if (row.plane, row.scale, row.band) == (plane, scale, band):
             return row
     raise SettingsError(
         f"band {band!r} lies outside the spectrum of these videos: choose others, or a lower one"
@@ -101,10 +101,11 @@ def pace(
     measurement: Measurement, segment: int, scale: str, headline: float, transform: Transform
 ) -> Pace:
     """Of one side; ``scale`` and ``headline``: scale and power (code^2) of its headline."""
-    still = all(clip.readings[segment].still_power < ROUNDING_POWER for clip in measurement.clips)
+    limit = transform.unit.still
+    still = all(clip.readings[segment].still_power < limit for clip in measurement.clips)
     if not transform.is_spectrum:
         return Pace(still, True)
-    spectrum = measurement.rungs[segment].spectra[key("y", scale)]
+    spectrum = measurement.rungs[segment].spectra[key(measurement.settings.main_plane, scale)]
     slow = float(spectrum.mean_power[transform.frequencies.numpy() < SLOW].sum())
     return Pace(still, headline >= slow)
 
@@ -205,7 +206,7 @@ def _unmeasured(evidence: Evidence) -> Ruling | None:
     least = evidence.settings.min_coverage
     if evidence.motion is None:
         reason = evidence.motion_reason or "no motion-compensated flicker"
-        if reason == SWITCHED_OFF:
+        if reason == SWITCHED_OFF or evidence.settings.latent:
             return None
         return Ruling("not measurable", reason, "coverage", None)
     coverage = evidence.motion.ref.coverage

@@ -18,6 +18,7 @@ from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
 from flickerscope.spectrum import Transform, make_transform
 from flickerscope.tracks import Tracks
+from flickerscope.units import CODE, Unit
 
 __all__ = ["Keeper", "Match", "Progress", "Side", "frame_counter"]
 
@@ -57,18 +58,19 @@ class Keeper:
         *,
         segment: int,
         rate: Fraction | None,
+        unit: Unit,
         keep_tracks: bool,
         progress: Progress | None,
     ) -> tuple[Measurement, Tracks | None]:
         """As `flickerscope.measure.measure`; the small pictures stay open until `close`."""
-        wanted = settings, segment, rate
+        wanted = settings, segment, rate, unit
         if wanted in self._failed:
             raise self._failed[wanted]
         made = self._made.get(wanted)
         if made is None or (keep_tracks and made[1] is None):
             try:
                 made = self._made[wanted] = measure_video(
-                    self.source, settings, workers, segment=segment, rate=rate,
+                    self.source, settings, workers, segment=segment, rate=rate, unit=unit,
                     keep_tracks=keep_tracks, progress=frame_counter(progress, self.source),
                 )  # fmt: skip
             except InputError as error:
@@ -85,6 +87,10 @@ class Keeper:
 
 Side = Measurement | Source | Keeper
 """What can be compared: a `Keeper` may be compared again."""
+
+
+def _info(side: Measurement | Source) -> VideoInfo:
+    return side.clips[0].info if isinstance(side, Measurement) else side.info
 
 
 class Match:
@@ -112,6 +118,8 @@ class Match:
             name: side for name, side in given.items() if isinstance(side, Keeper)
         }
         self.notes: list[str] = []
+        self._check_latents()
+        self.unit = self._common_unit()
         self.rate = self._common_rate()
         self.of_video = self._settings_of_video()
         self.tracks: dict[str, Tracks] = {}
@@ -153,6 +161,34 @@ class Match:
         return carry(
             self.tracks["pred"], self.tracks["ref"], paired.lag, self.settings, self.workers
         )
+
+    def _check_latents(self) -> None:
+        """Refuse latents of different kinds, and a latent beside a video."""
+        saved = [side for side in self.sides.values() if isinstance(side, Measurement)]
+        if any(side.settings.latent != self.settings.latent for side in saved):
+            raise SettingsError("a latent can be compared with a latent only, not with a video")
+        infos = [_info(side) for side in self.sides.values()]
+        if infos[0].channels != infos[1].channels:
+            counts = " and ".join(f"{info.channels} ({info.path})" for info in infos)
+            raise InputError(
+                f"latents of different channels: {counts}; compare those of one autoencoder"
+            )
+
+    def _common_unit(self) -> Unit:
+        """Code values, or what the reference's standard deviation makes of its latent units."""
+        pred, ref = self.sides["pred"], self.sides["ref"]
+        if isinstance(ref, Measurement):
+            unit = ref.unit
+        elif ref.info.channels is None:
+            unit = CODE
+        else:
+            unit = Unit.of_latents(ref.info.deviation or _info(pred).deviation or 0.0)
+        if isinstance(pred, Measurement) and pred.unit != unit:
+            raise SettingsError(
+                "a saved measurement of a latent can only be the reference: the edges of the "
+                "histograms are relative to the reference's standard deviation"
+            )
+        return unit
 
     def _own_rate(self, name: str) -> Fraction | None:
         side = self.sides[name]
@@ -291,6 +327,7 @@ class Match:
             self.workers,
             segment=segment,
             rate=self.rate,
+            unit=self.unit,
             keep_tracks=self.reason is None,
             progress=self.progress,
         )

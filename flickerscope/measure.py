@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from fractions import Fraction
 from statistics import fmean
 from typing import Final
@@ -20,12 +21,13 @@ from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion.stream import MotionStream, open_stream
 from flickerscope.planes import Look, PlaneBuffers, small_picture
 from flickerscope.repeats import find_repeats
-from flickerscope.rungs import RungSum
+from flickerscope.rungs import RungSum, main_planes
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
 from flickerscope.tracks import Track, Tracks
+from flickerscope.units import CODE, Unit
 
-__all__ = ["Progress", "measure"]
+__all__ = ["Progress", "measure", "unit_of"]
 
 Progress = Callable[[int], None]
 """Called with the number of frames read so far."""
@@ -42,6 +44,7 @@ def measure(
     segment: int | None = None,
     ladder: bool = False,
     rate: Fraction | None = None,
+    unit: Unit | None = None,
     keep_tracks: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Measurement, Tracks | None]:
@@ -55,6 +58,7 @@ def measure(
             that long, the longest shot's length, with a note.
         ladder: measure at every length of `LADDER` that fits instead.
         rate: decimate to this many frames a second.
+        unit: of a latent, that of its reference; default: its own. Videos have code values.
         keep_tracks: keep small pictures of every frame.
         progress: called once a frame.
 
@@ -64,13 +68,20 @@ def measure(
     """
     wanted = segment or settings.segment or DEFAULT_SEGMENT
     lengths = LADDER if ladder else (wanted,)
+    unit = unit or unit_of(source)
     while True:
-        run = _Pass(source, settings, workers, lengths, rate, keep_tracks, progress)
+        run = _Pass(source, settings, workers, unit, lengths, rate, keep_tracks, progress)
         measurement = run.measure()
         if measurement is not None:
             return measurement, run.tracks
         run.close()
         lengths = (run.longest_shot,)
+
+
+def unit_of(source: Source) -> Unit:
+    """Code values, or those of a latent by its own standard deviation."""
+    info = source.info
+    return CODE if info.channels is None else Unit.of_latents(info.deviation or 0.0)
 
 
 class _Pass:
@@ -81,13 +92,14 @@ class _Pass:
         source: Source,
         settings: Settings,
         workers: Workers,
+        unit: Unit,
         lengths: tuple[int, ...],
         rate: Fraction | None,
         keep_tracks: bool,
         progress: Progress | None,
     ) -> None:
         self.source, self.settings, self.workers = source, settings, workers
-        self.lengths = lengths
+        self.unit, self.lengths = unit, lengths
         self.progress = progress
         info = source.info
         step = settings.frame_range.step
@@ -109,9 +121,10 @@ class _Pass:
         self.capacity = HORIZON * max(lengths) + LOOKAHEAD + 2 + max(lengths) // 4
         self._check_memory()
         self.planes = [
-            PlaneBuffers(plane, source.planes[0], settings, self.capacity, device)
+            PlaneBuffers(_in_unit(plane, unit), source.planes[0], settings, self.capacity, device)
             for plane in source.planes
         ]
+        self.main = main_planes(self.planes, settings)
         self.rungs = {frames: self._new_rung(frames) for frames in lengths}
         self.plans: dict[int, ShotSegments] = {}
         self.cuts = CutDetector()
@@ -125,6 +138,8 @@ class _Pass:
         self.keys: list[int] = []
         self.motion = open_stream(self.planes, settings, workers)
         self.brightness = torch.zeros(self.planes[0].grid.shape, dtype=torch.float64, device="cpu")
+        self._centre: torch.Tensor | None = None
+        """Means of a latent's channels in its first frame."""
         self.changes: list[float] = []
         """Mean absolute difference of the shot's frames to the one before, code values."""
         self.repeats = 0
@@ -148,6 +163,7 @@ class _Pass:
                 settings=self.settings,
                 rungs={frames: rung.rung() for frames, rung in done.items()},
                 clips=(self._clip(done),),
+                unit=self.unit,
             )
         except BaseException:
             self.close()
@@ -159,11 +175,12 @@ class _Pass:
             self.tracks.close()
 
     def _new_tracks(self) -> Tracks:
-        path, luma = self.source.info.path, self.planes[0]
+        path, grid = self.source.info.path, self.planes[0].grid.shape
+        shape = (len(self.planes), *grid) if self.settings.latent else grid
         pictures = None
         if isinstance(self.motion, MotionStream):
             pictures = Track(self.motion.shape, path)
-        return Tracks(Track(luma.grid.shape, path), pictures, self.shots)
+        return Tracks(Track(shape, path), pictures, self.shots)
 
     def _check_device(self, device: torch.device) -> None:
         if device.type == "mps" and any(p.dtype == torch.float64 for p in self.source.planes):
@@ -197,7 +214,7 @@ class _Pass:
             )
 
     def _new_rung(self, frames: int) -> RungSum:
-        rung = RungSum(frames, self.settings, self.rate, self.planes, self.workers)
+        rung = RungSum(frames, self.settings, self.rate, self.planes, self.workers, self.unit)
         if rung.headline.empty:
             raise SettingsError(
                 f"{self.source.info.path}: band {rung.headline.name!r} lies outside the spectrum; "
@@ -229,39 +246,52 @@ class _Pass:
     def _store(self, frame: Frame) -> torch.Tensor:
         for rung in self.rungs.values():
             rung.keep_clear(self.frames - self.capacity)
-        luma: torch.Tensor | None = None
+        grids: list[torch.Tensor] = []
+        parts: list[tuple[torch.Tensor, Plane]] = []
         for buffers, samples in zip(self.planes, frame.planes, strict=True):
-            part, blocks = buffers.append(samples)
-            if luma is None:
-                luma = blocks.cpu()
-                if self.frames % SAMPLE_EVERY == 0:
-                    self._look(part, buffers.plane)
-        if luma is None:
-            raise InputError(f"{self.source.info.path}: a frame without planes")
-        self.brightness += luma
+            part, own = buffers.append(samples)
+            if buffers in self.main:
+                grids.append(own)
+                parts.append((part, buffers.plane))
+        if self.frames % SAMPLE_EVERY == 0:
+            self._look(parts)
+        blocks = self._together(grids)
         change = 0.0
         if self._last_blocks is not None:
-            change = float((luma - self._last_blocks).abs().mean())
+            change = float((blocks - self._last_blocks).abs().mean())
         self.changes.append(change)
-        self._last_blocks = luma
+        self._last_blocks = blocks
         if isinstance(self.motion, MotionStream):
             picture = self.motion.take(self.planes, change)
             if self.tracks is not None and self.tracks.pictures is not None:
                 self.tracks.pictures.append(picture)
         if self.tracks is not None:
-            self.tracks.blocks.append(luma)
-        return luma
+            self.tracks.blocks.append(blocks)
+        return blocks
 
-    def _look(self, samples: torch.Tensor, plane: Plane) -> None:
+    def _together(self, grids: list[torch.Tensor]) -> torch.Tensor:
+        """Block grid of the luma, (rows, columns), or of a latent, (channels, rows, columns)."""
+        if not self.settings.latent:
+            blocks = grids[0].cpu()
+            self.brightness += blocks
+            return blocks
+        blocks = torch.stack(grids).cpu()
+        if self._centre is None:  # what all frames share would hide how they differ
+            self._centre = blocks.mean((1, 2), keepdim=True)
+        return blocks - self._centre
+
+    def _look(self, parts: list[tuple[torch.Tensor, Plane]]) -> None:
         """Take brightness, contrast and sharpness of a frame, in the background."""
-        if self.picture is None:
-            self.picture = small_picture(samples, plane)
+        if self.picture is None and not self.settings.latent:
+            self.picture = small_picture(*parts[0])
         for future in self.looking:
             future.result()
         if "pixel" not in self.settings.scales:
-            samples = samples.clone()  # the decoder's own memory, not the buffer's
-        self.looks.append(Look(samples, plane))
-        self.looking = self.workers.run([self.looks[-1].measure])
+            # the decoder's own memory, not the buffer's
+            parts = [(samples.clone(), plane) for samples, plane in parts]
+        looks = [Look(samples, plane) for samples, plane in parts]
+        self.looks += looks
+        self.looking = self.workers.run([look.measure for look in looks])
 
     def _advance(self) -> None:
         """Measure the segments that are settled: no cut can still turn up in them."""
@@ -323,7 +353,8 @@ class _Pass:
     def _clip(self, rungs: dict[int, RungSum]) -> Clip:
         for future in self.looking:
             future.result()
-        brightness = (self.brightness / max(1, self.frames)).numpy()
+        latent, unit = self.settings.latent, self.unit
+        brightness = None if latent else (self.brightness / max(1, self.frames)).numpy()
         stream = self.motion
         motion = stream.reading() if isinstance(stream, MotionStream) else stream
         return Clip(
@@ -334,10 +365,10 @@ class _Pass:
             start=float(self.times[0]),
             shots=self.shots,
             gaps=self.clock.gaps,
-            mean=fmean(look.mean for look in self.looks),
-            contrast=fmean(look.variance for look in self.looks) ** 0.5,
-            gradient=fmean(look.gradient for look in self.looks),
-            clipped=fmean(look.clipped for look in self.looks),
+            mean=fmean(look.mean for look in self.looks) * unit.size,
+            contrast=fmean(look.variance for look in self.looks) ** 0.5 * unit.size,
+            gradient=fmean(look.gradient for look in self.looks) * unit.square,
+            clipped=0.0 if latent else fmean(look.clipped for look in self.looks),
             readings={frames: rung.reading(brightness) for frames, rung in rungs.items()},
             keys=self.keys,
             repeats=self.repeats,
@@ -395,6 +426,11 @@ class _Pass:
             )
         if clock.repeated:
             yield f"{clock.repeated} of {self.frames} frames repeated to fill the clock"
+
+
+def _in_unit(plane: Plane, unit: Unit) -> Plane:
+    """With samples in code values or what stands for them."""
+    return replace(plane, scale=plane.scale / unit.size, offset=plane.offset / unit.size)
 
 
 def _count(number: int, thing: str) -> str:

@@ -22,6 +22,7 @@ from flickerscope.inputs.source import VideoInfo
 from flickerscope.motion import IncoherenceReading, MotionReading
 from flickerscope.settings import Settings
 from flickerscope.spectrum import Transform, make_transform
+from flickerscope.units import CODE, CONTRAST, Unit
 
 __all__ = ["FORMAT", "Clip", "Measurement", "Reading", "Rung", "Spectrum", "key"]
 
@@ -73,7 +74,7 @@ class Rung:
     skipped_frames: int
     """Frames of those shots."""
     spectra: Mapping[str, Spectrum]
-    """By plane and scale, such as ``y/block``."""
+    """By plane and scale, such as ``y/block``; of a latent ``all/block``, ``c0/block``."""
 
     def __add__(self, other: Rung) -> Rung:
         if (self.frames, set(self.spectra)) != (other.frames, set(other.spectra)):
@@ -126,7 +127,8 @@ class Clip:
     gaps: int
     """Jumps in the timestamps; each ends a shot."""
     mean: float
-    """Of the luma, code values."""
+    """Of the luma, code values; like all that follows in the unit of the measurement, of a latent
+    over all channels."""
     contrast: float
     """Standard deviation of the luma within a frame, code values."""
     gradient: float
@@ -166,12 +168,19 @@ class Measurement:
     clips: tuple[Clip, ...]
     version: str = __version__
     """Of flickerscope."""
+    unit: Unit = CODE
+    """Of the samples: code values or, of a latent, its own units."""
 
     def __add__(self, other: Measurement) -> Measurement:
         """Both together; raises `SettingsError` where they were not measured alike."""
         if not isinstance(other, Measurement):
             return NotImplemented
         require_same_settings(self, other)
+        if self.unit != other.unit:
+            raise SettingsError(
+                "latents add where their histograms have the same edges, which are relative to the "
+                "standard deviation of the reference"
+            )
         if self.settings.in_hertz and self.rate != other.rate:
             raise SettingsError(
                 f"bands in Hz add at one frame rate, got {self.rate} and {other.rate}"
@@ -218,7 +227,7 @@ class Measurement:
         lowest = None
         if beside is not None and self.rate is not None and beside > self.rate:
             lowest = float(1.5 / frames * beside / self.rate)
-        return make_transform(frames, self.settings, self.rate, lowest=lowest)
+        return make_transform(frames, self.settings, self.rate, unit=self.unit, lowest=lowest)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all; raises `OutputError`."""
@@ -265,6 +274,7 @@ class Measurement:
             "kind": KIND,
             "version": self.version,
             "settings": self.settings.to_dict(),
+            "unit": asdict(self.unit),
             "rungs": [_rung_to_dict(rung) for rung in self.rungs.values()],
             "clips": [_clip_to_dict(clip) for clip in self.clips],
         }
@@ -280,6 +290,7 @@ class Measurement:
             rungs={rung.frames: rung for rung in rungs},
             clips=tuple(_clip_from_dict(clip) for clip in plain["clips"]),
             version=plain["version"],
+            unit=Unit(**plain["unit"]) if "unit" in plain else CODE,
         )
 
 
@@ -299,22 +310,32 @@ def _problem(measurement: Measurement) -> str | None:
     """What does not fit together in a measurement that was read from a file."""
     if not measurement.rungs or not measurement.clips:
         return "it holds no video"
+    size = measurement.unit.size
+    wanted = Unit.of_latents(CONTRAST * size) if measurement.settings.latent else CODE
+    if measurement.unit != wanted or not 0 < size < math.inf:
+        return "its unit is not that of its settings"
     for frames, rung in measurement.rungs.items():
         transform = measurement.transform(frames)
-        bins, bands = len(transform.frequencies), len(transform.bands)
+        shape = len(transform.frequencies), len(transform.bands)
         for name, spectrum in rung.spectra.items():
-            if spectrum.samples < 1:
-                return f"no samples of {name}"
-            if spectrum.power.shape != (bins,) or spectrum.counts.shape != (bands, BINS):
-                return f"{name} has the wrong number of bins"
-            if not (np.isfinite(spectrum.power).all() and (spectrum.power >= 0).all()):
-                return f"{name} has a power that is no number"
-            if (spectrum.counts.sum(1) != spectrum.samples).any():
-                return f"the histogram of {name} does not add up"
+            if problem := _spectrum_problem(spectrum, *shape):
+                return f"{name} {problem}"
         if any(frames not in clip.readings for clip in measurement.clips):
             return f"a video without its readings at {frames} frames"
     if not all(clip.motion is None or _is_sound(clip.motion) for clip in measurement.clips):
         return "a motion-compensated flicker that is no number"
+    return None
+
+
+def _spectrum_problem(spectrum: Spectrum, bins: int, bands: int) -> str | None:
+    if spectrum.samples < 1:
+        return "has no samples"
+    if spectrum.power.shape != (bins,) or spectrum.counts.shape != (bands, BINS):
+        return "has the wrong number of bins"
+    if not (np.isfinite(spectrum.power).all() and (spectrum.power >= 0).all()):
+        return "has a power that is no number"
+    if (spectrum.counts.sum(1) != spectrum.samples).any():
+        return "has a histogram that does not add up"
     return None
 
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 
 from flickerscope.segments import ShotSegments, frame_correlation
-from flickerscope.spectrum import Transform
+from flickerscope.spectrum import Band, Transform
 from flickerscope.tracks import Tracks
+from flickerscope.units import ARITHMETIC, Unit
 
 __all__ = ["MAX_LAG", "PairedBand", "PairedReading", "joint_runs", "read_pair"]
 
@@ -29,7 +30,6 @@ TILE: Final = 4  # blocks
 CHUNK: Final = 64  # frames read at once
 SAMPLES: Final = 16  # frames that are correlated
 MAX_BIAS: Final = 0.95  # coherence by chance beyond which nothing can be said
-STILL: Final = 1e-9  # code^2: nothing but the rounding of sums
 
 Floats = npt.NDArray[np.float64]
 
@@ -183,12 +183,12 @@ class _TileProducts:
         self.pp = self.rr = self.pr = torch.zeros((), device="cpu")
 
     def add(self, pred: torch.Tensor, ref: torch.Tensor) -> None:
-        """Take a segment of both, (frames, rows, columns)."""
+        """Take a segment of both, (frames, rows, columns) or (frames, channels, rows, columns)."""
         p, r = _by_tile(pred), _by_tile(ref)
         self.pp = self.pp + p @ p.mT
         self.rr = self.rr + r @ r.mT
         self.pr = self.pr + p @ r.mT
-        self.cells += pred.shape[1] * pred.shape[2]
+        self.cells += pred[0].numel()
         self.segments += 1
 
     def reading(self, lag: int, correlation: float) -> PairedReading:
@@ -205,7 +205,7 @@ class _TileProducts:
             bins = torch.eye(len(s_pp[0]), dtype=s_pp.dtype, device="cpu")
             explained = _explained(s_pp, s_rr, cross, weights, rolled).sum(0) / self.cells
             coherence = _ratios(_explained(s_pp, s_rr, cross, bins, rolled).sum(0), s_pp.sum(0))
-        error = (s_pp + s_rr - 2 * cross.real).sum(0) / self.cells
+        error = (s_pp + s_rr - 2 * cross.real).sum(0) / self.cells * self.transform.unit.square
         return PairedReading(
             lag=lag,
             correlation=correlation,
@@ -251,47 +251,50 @@ class _TileProducts:
             if band.empty:
                 continue
             kept = None if explained is None else min(max(float(explained[i]), 0.0), p[i])
-            yield _band(band.name, band.epsilon, p[i], r[i], joint[i], kept)
+            yield _band(band, self.transform.unit, p[i], r[i], joint[i], kept)
 
 
 def _band(
-    name: str, epsilon: float, pred: float, ref: float, joint: float, explained: float | None
+    band: Band, unit: Unit, pred: float, ref: float, joint: float, explained: float | None
 ) -> PairedBand:
+    """Of powers in code^2, or in what stands for them in the unit."""
     unexplained = None if explained is None else pred - explained
 
     def decibels(value: float | None) -> float | None:
-        return None if value is None else 10 * math.log10((value + epsilon) / (ref + epsilon))
+        if value is None:
+            return None
+        return unit.ratio_db(value * unit.square, ref * unit.square, band.epsilon)
 
     return PairedBand(
-        band=name,
+        band=band.name,
         coherence=_ratio(explained, pred),
-        unexplained=unexplained,
+        unexplained=None if unexplained is None else unexplained * unit.square,
         unexplained_db=decibels(unexplained),
         retained=_ratio(explained, ref),
         retained_db=decibels(explained),
         slope=_ratio(joint, pred),
         gain=_ratio(joint, ref),
-        error=max(pred + ref - 2 * joint, 0.0),
+        error=max(pred + ref - 2 * joint, 0.0) * unit.square,
     )
 
 
 def _ratio(value: float | None, by: float) -> float | None:
     """``None`` where it is not defined: nothing there but the rounding of sums."""
-    return None if value is None or by <= STILL else value / by
+    return None if value is None or by <= ARITHMETIC else value / by
 
 
 def _by_tile(grid: torch.Tensor) -> torch.Tensor:
-    """(frames, rows, columns) to (tiles, frames, cells), float64, each cell's mean taken off.
+    """(frames, [channels,] rows, columns) to (tiles, frames, cells), float64, without their means.
 
     The last tiles are filled up with cells of 0, which add nothing to any product.
     """
-    frames, rows, columns = grid.shape
+    frames, *_, rows, columns = grid.shape
     down, across = -(-rows // TILE), -(-columns // TILE)
     x = grid.to(torch.float64)
     x = x - x.mean(0)
     x = torch.nn.functional.pad(x, (0, across * TILE - columns, 0, down * TILE - rows))
-    x = x.reshape(frames, down, TILE, across, TILE).permute(1, 3, 0, 2, 4)
-    return x.reshape(down * across, frames, TILE * TILE)
+    x = x.reshape(frames, -1, down, TILE, across, TILE).permute(1, 2, 4, 0, 3, 5)
+    return x.reshape(-1, frames, TILE * TILE)
 
 
 def _auto(products: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
@@ -357,7 +360,9 @@ def _power(value: torch.Tensor) -> torch.Tensor:
 
 def _over(value: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
     """The quotient; 0 where nothing is divided by the rounding of sums."""
-    return torch.where(by > STILL**2, value / by.clamp(min=STILL**2), torch.zeros_like(value))
+    return torch.where(
+        by > ARITHMETIC**2, value / by.clamp(min=ARITHMETIC**2), torch.zeros_like(value)
+    )
 
 
 def _ratios(value: torch.Tensor, by: torch.Tensor) -> Floats:

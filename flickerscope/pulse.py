@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from flickerscope.excess import excess_db
 from flickerscope.measurement import Measurement, key
-from flickerscope.spectrum import ROUNDING_POWER, Transform
+from flickerscope.spectrum import Transform
 
 __all__ = [
     "Comb",
@@ -224,8 +224,10 @@ def pulse_evidence(measurement: Measurement, segment: int, transform: Transform)
 
 
 def own_pulses(measurement: Measurement) -> list[Pulse]:
-    """What pulses in a video alone; nothing is sought in several: pulses do not add."""
-    if len(measurement.clips) > 1:
+    """What pulses in a video alone; nothing is sought in several, since pulses do not add, nor in
+    latents, whose frames are those that an autoencoder's stride has left.
+    """
+    if len(measurement.clips) > 1 or measurement.settings.latent:
         return []
     evidence = pulse_evidence(measurement, measurement.segment, measurement.transform())
     return find_pulses(evidence)
@@ -391,7 +393,7 @@ def read_comb(power: Floats, transform: Transform, period: float) -> Comb | None
         return None
     between = ~lobes.any(0)
     counted = np.flatnonzero(lines >= MIN_FREQUENCY - 1e-9)
-    epsilon = ROUNDING_POWER / len(frequencies)
+    epsilon = transform.unit.rounding / len(frequencies)
     powers, prominence = [], []
     for i in counted:
         near = between & (distances[i] < 1 / period - 1e-9)

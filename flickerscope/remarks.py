@@ -9,11 +9,12 @@ from typing import Final, Literal
 from flickerscope.excess import BandExcess, MotionExcess, PictureChange
 from flickerscope.judge import THRESHOLD_DB, Ruling, percent, signed
 from flickerscope.measurement import Measurement
-from flickerscope.settings import Settings
+from flickerscope.settings import ALL_CHANNELS, Settings
 from flickerscope.spectrum import SECOND_DIFFERENCE
 
 __all__ = [
     "by_role",
+    "channel_warnings",
     "codec_warnings",
     "colour_warnings",
     "comparison_warnings",
@@ -71,10 +72,32 @@ def colour_warnings(table: tuple[BandExcess, ...], headline: BandExcess) -> list
         f"{row.plane.capitalize()} has {row.excess_db:+.1f} dB more in {row.band}: the colour "
         "flickers or moves more, the verdict is about luma"
         for row in table
-        if row.plane != "y"
+        if row.plane in ("cb", "cr")
         and (row.scale, row.band) == (headline.scale, headline.band)
         and row.excess_db >= THRESHOLD_DB
     ]
+
+
+def channel_warnings(table: tuple[BandExcess, ...], headline: BandExcess) -> list[str]:
+    """A sentence for channels of a latent that have more, where all together do not."""
+    if headline.plane != ALL_CHANNELS or headline.excess_db >= THRESHOLD_DB:
+        return []
+    more = [
+        row
+        for row in table
+        if row.plane != ALL_CHANNELS
+        and (row.scale, row.band) == (headline.scale, headline.band)
+        and row.excess_db >= THRESHOLD_DB
+    ]
+    if not more:
+        return []
+    most = max(more, key=lambda row: row.excess_db)
+    count = "one channel has" if len(more) == 1 else f"{len(more)} channels have"
+    text = (
+        f"{count} {THRESHOLD_DB:g} dB or more in {headline.band}, {most.plane} the most with "
+        f"{signed(most.excess_db)} dB, which the others outweigh"
+    )
+    return [text]
 
 
 def swap_warnings(pred: str, ref: str) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from functools import reduce
+from operator import add
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +13,17 @@ import numpy.typing as npt
 from flickerscope.kernel import CellPower, Kernel, Pending, Workers
 from flickerscope.measurement import Reading, Rung, Spectrum, key
 from flickerscope.planes import PlaneBuffers
-from flickerscope.settings import Settings
+from flickerscope.settings import ALL_CHANNELS, Settings
 from flickerscope.spectrum import Band, Transform, make_transform
+from flickerscope.units import Unit
 
-__all__ = ["RungSum", "headline_band"]
+__all__ = ["RungSum", "headline_band", "main_planes"]
 
 TILE: Final = 4  # blocks
 BLACK, CLIPPED = 6.0, 249.0  # code values beyond which a tile says nothing
 FLOOR_PERCENTILE: Final = 10
+
+Floats = npt.NDArray[np.float64]
 
 
 def headline_band(settings: Settings, *transforms: Transform) -> int:
@@ -46,26 +51,30 @@ class RungSum:
         rate: Fraction | None,
         planes: list[PlaneBuffers],
         workers: Workers,
+        unit: Unit,
     ) -> None:
-        self.transform = make_transform(frames, settings, rate)
+        """``planes``: in code values or, of a latent, in what stands for them in ``unit``."""
+        self.transform = make_transform(frames, settings, rate, unit=unit)
         self.frames = frames
         self.planes = planes
+        self.main = [buffers.plane.name for buffers in main_planes(planes, settings)]
         self.settings = settings
         self.scales = settings.scales
         self.kernels: dict[str, Kernel] = {}
         for buffers in planes:
-            for scale in {*settings.scales, "block"} if buffers is planes[0] else settings.scales:
+            is_main = buffers.plane.name in self.main
+            for scale in {*settings.scales, "block"} if is_main else settings.scales:
                 self.kernels[key(buffers.plane.name, scale)] = Kernel(
                     self.transform,
                     scale=buffers.plane.scale if scale == "pixel" else 1.0,
                     dtype=buffers.dtype,
                     workers=workers,
-                    keep_cells=(buffers.plane.name, scale) == ("y", "block"),
+                    keep_cells=is_main and scale == "block",
                 )
         self.pending: list[tuple[str, int, Pending]] = []
         self.spectra: dict[str, Spectrum] = {}
-        self.series: dict[str, list[npt.NDArray[np.float64]]] = {}
-        self.cells: npt.NDArray[np.float64] | None = None
+        self.series: dict[str, list[Floats]] = {}
+        self.cells: Floats | None = None
         self.starts: list[int] = []
         self.times: list[float] = []
         self.shots: list[int] = []
@@ -103,12 +112,13 @@ class RungSum:
             self._add(name, cells, segment.result())
 
     def _add(self, name: str, cells: int, measured: CellPower) -> None:
+        square = self.transform.unit.square
         if measured.cells is not None:
-            self.cells = measured.cells if self.cells is None else self.cells + measured.cells
-        one = _spectrum(measured, cells)
+            own = measured.cells * square
+            self.cells = own if self.cells is None else self.cells + own
+        one = Spectrum(samples=cells, power=measured.power * square, counts=measured.counts)
         self.spectra[name] = self.spectra[name] + one if name in self.spectra else one
-        weights = self.transform.weights.numpy()
-        self.series.setdefault(name, []).append(weights @ measured.power / cells)
+        self.series.setdefault(name, []).append(self.transform.weights.numpy() @ one.mean_power)
 
     def rung(self) -> Rung:
         """What adds."""
@@ -118,47 +128,60 @@ class RungSum:
             segments=len(self.starts),
             skipped_shots=self.skipped_shots,
             skipped_frames=self.skipped_frames,
-            spectra={name: s for name, s in self.spectra.items() if self._is_wanted(name)},
+            spectra=self._with_all({n: s for n, s in self.spectra.items() if self._is_wanted(n)}),
         )
 
     def _is_wanted(self, name: str) -> bool:
         return name.split("/")[1] in self.scales
 
-    def reading(self, brightness: npt.NDArray[np.float64]) -> Reading:
-        """The clip's own values; ``brightness``: mean block grid, (rows, columns)."""
+    def _with_all(self, of_planes: dict[str, Any]) -> dict[str, Any]:
+        """With the sums over the channels of a latent before the channels themselves."""
+        if len(self.main) == 1:
+            return of_planes
+        together = {
+            key(ALL_CHANNELS, scale): reduce(add, (of_planes[key(c, scale)] for c in self.main))
+            for scale in self.scales
+        }
+        return together | of_planes
+
+    def reading(self, brightness: Floats | None) -> Reading:
+        """The clip's own values; ``brightness``: mean block grid, (rows, columns), of a picture."""
         if self.cells is None:
             raise RuntimeError("no segment was measured")
         band = headline_band(self.settings, self.transform)
-        power = (self.cells[band] / len(self.starts)).reshape(brightness.shape)
+        samples = len(self.starts) * len(self.main)
+        power = (self.cells[band] / samples).reshape(self.planes[0].grid.shape)
+        series = {n: np.stack(rows) for n, rows in self.series.items() if self._is_wanted(n)}
+        if len(self.main) > 1:
+            series = self._with_all({n: x / len(self.main) for n, x in series.items()}) | series
         return Reading(
             starts=self.starts,
             times=self.times,
             shots=self.shots,
-            series={
-                name: np.stack(rows) for name, rows in self.series.items() if self._is_wanted(name)
-            },
+            series=series,
             map=power,
-            floor_db=_floor_db(power, brightness, self.transform.bands[band].epsilon),
-            still_power=float(np.median(self.cells[-1]) / len(self.starts)),
+            floor_db=self._floor_db(power, brightness, self.transform.bands[band].epsilon),
+            still_power=float(np.median(self.cells[-1]) / samples),
         )
 
-
-def _spectrum(measured: CellPower, cells: int) -> Spectrum:
-    return Spectrum(samples=cells, power=measured.power, counts=measured.counts)
-
-
-def _floor_db(
-    power: npt.NDArray[np.float64], brightness: npt.NDArray[np.float64], epsilon: float
-) -> float | None:
-    """10th percentile of the tiles' log power, tiles that are black or clipped left out."""
-    tiles, light = _tiles(power), _tiles(brightness)
-    seen = tiles[(light >= BLACK) & (light <= CLIPPED)]
-    if not seen.size:
-        return None
-    return float(np.percentile(10 * np.log10(seen + epsilon), FLOOR_PERCENTILE))
+    def _floor_db(self, power: Floats, brightness: Floats | None, epsilon: float) -> float | None:
+        """10th percentile of the tiles' log power, tiles that are black or clipped left out."""
+        tiles = _tiles(power)
+        if brightness is not None:
+            light = _tiles(brightness)
+            tiles = tiles[(light >= BLACK) & (light <= CLIPPED)]
+        if not tiles.size:
+            return None
+        levels = np.maximum(tiles, self.transform.unit.least) + epsilon
+        return float(np.percentile(10 * np.log10(levels), FLOOR_PERCENTILE))
 
 
-def _tiles(grid: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def main_planes(planes: list[PlaneBuffers], settings: Settings) -> list[PlaneBuffers]:
+    """What the headline is about: the luma, or all channels of a latent."""
+    return planes if settings.latent else planes[:1]
+
+
+def _tiles(grid: Floats) -> Floats:
     """Means over tiles of 4x4 blocks; what is left at the lower and right edge is not used."""
     high, wide = (min(TILE, size) for size in grid.shape)
     rows, columns = grid.shape[0] // high, grid.shape[1] // wide

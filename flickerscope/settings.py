@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args
 from flickerscope.errors import SettingsError
 
 __all__ = [
+    "ALL_CHANNELS",
     "BAND_PRESETS",
     "LADDER",
     "MIN_FRAMES",
@@ -46,6 +47,9 @@ BAND_PRESETS = {
     "hz": "1-3Hz:1-3Hz, 3-8Hz:3-8Hz, 8-15Hz:8-15Hz, 15-30Hz:15-30Hz",
 }
 """The named sets of bands; a band without a lower end starts at 1.5 bins, clear of the mean."""
+
+ALL_CHANNELS = "all"
+"""What stands for the luma of a picture in a latent."""
 
 PRIMARY = "HF"
 """The headline band, where there is one of this name."""
@@ -107,6 +111,8 @@ class Settings:
     cycles/frame as they are; ``hz``: compared by density, up to the lower Nyquist frequency."""
     planes: Planes = "y"
     """``yuv`` measures Cb and Cr as well."""
+    latent: bool = False
+    """The arrays are latents of any channels and values, measured as they are."""
     scales: tuple[Scale, ...] = ("pixel", "block", "global")
     """Which spatial scales to measure."""
     frames: str | None = None
@@ -140,7 +146,7 @@ class Settings:
         _choice("axis", self.axis, get_args(Axis))
         _choice("planes", self.planes, get_args(Planes))
         _choice("flow", self.flow, get_args(Flow))
-        for name in ("motion", "texture"):
+        for name in ("motion", "texture", "latent"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name}: true or false, got {getattr(self, name)!r}")
         for name, most in _THRESHOLDS.items():
@@ -159,6 +165,10 @@ class Settings:
             raise SettingsError(f"lag: a whole number of frames from -2 to 2, got {self.lag}")
         if self.paired not in (None, True, False):
             raise SettingsError(f"paired: true, false or none, got {self.paired!r}")
+        if self.latent and self.planes != "y":
+            raise SettingsError(
+                f"planes {self.planes!r} are of pictures; every channel of a latent is measured"
+            )
         self._check_bands()
         _ = self.frame_range, self.crop_box
 
@@ -176,6 +186,16 @@ class Settings:
         if any(band.name == PRIMARY for band in bands):
             return PRIMARY
         return max(bands, key=lambda band: (band.high, band.low or 0.0)).name
+
+    @property
+    def main_plane(self) -> str:
+        """Name of what the headline is about: the luma, or all channels of a latent together."""
+        return ALL_CHANNELS if self.latent else "y"
+
+    @property
+    def main_scale(self) -> Scale:
+        """The scale of the headline."""
+        return "block" if "block" in self.scales else self.scales[0]
 
     @property
     def in_hertz(self) -> bool:

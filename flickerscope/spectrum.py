@@ -10,9 +10,9 @@ import torch
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.settings import MIN_FRAMES, MIN_SPECTRUM_FRAMES, BandRange, Settings, Window
+from flickerscope.units import CODE, Unit
 
 __all__ = [
-    "ROUNDING_POWER",
     "SECOND_DIFFERENCE",
     "Band",
     "Transform",
@@ -24,9 +24,6 @@ __all__ = [
     "tone_amplitude",
     "window",
 ]
-
-ROUNDING_POWER = (255 / 219) ** 2 / 12
-"""Variance of rounding to the 219 luma steps of limited-range 8-bit video, code^2."""
 
 SECOND_DIFFERENCE = "second difference"
 """Name of the one band that segments too short for a spectrum have."""
@@ -42,7 +39,7 @@ class Band:
     high: float
     """Upper end, cycles/frame; at or below ``low`` where the band lies outside the spectrum."""
     epsilon: float
-    """Power of 8-bit rounding in this band, code^2: the floor under every ratio."""
+    """Power of 8-bit rounding in this band, code^2: the floor under every ratio; 0 for latents."""
     reliable: bool
     """Whether slow change stays out of it: ``low >= 0.125 + 2/N``."""
 
@@ -70,6 +67,8 @@ class Transform:
     bands: tuple[Band, ...]
     weights: torch.Tensor
     """(bands, bins), float64: the share of each bin's power that each band holds."""
+    unit: Unit = CODE
+    """Of the samples whose powers it gives."""
 
     @property
     def row_weights(self) -> torch.Tensor:
@@ -181,11 +180,13 @@ def make_transform(
     settings: Settings,
     rate: Fraction | None = None,
     *,
+    unit: Unit = CODE,
     lowest: float | None = None,
 ) -> Transform:
     """The transform for segments of ``frames`` frames at ``rate`` frames a second.
 
-    ``lowest``: where a band without a lower end starts, cycles/frame; default 1.5 bins.
+    ``unit``: of the samples; ``lowest``: where a band without a lower end starts, cycles/frame;
+    default 1.5 bins.
 
     From 8 frames on a windowed Fourier transform; for 3 to 7 frames the second difference
     ``y = (x[t-1] - 2 x[t] + x[t+1])/4``, whose power is the mean of y^2: 1 for [127, 129, 127],
@@ -195,14 +196,14 @@ def make_transform(
         raise InputError(f"a segment needs {MIN_FRAMES} frames or more, got {frames}")
     with torch.device("cpu"):
         if frames < MIN_SPECTRUM_FRAMES:
-            return _second_difference(frames)
-        return _fourier(frames, settings, rate, lowest)
+            return _second_difference(frames, unit)
+        return _fourier(frames, settings, rate, unit, lowest)
 
 
 def _fourier(
-    frames: int, settings: Settings, rate: Fraction | None, lowest: float | None
+    frames: int, settings: Settings, rate: Fraction | None, unit: Unit, lowest: float | None
 ) -> Transform:
-    bands = tuple(_fit_band(band, frames, rate, lowest) for band in settings.band_ranges)
+    bands = tuple(_fit_band(band, frames, rate, unit, lowest) for band in settings.band_ranges)
     matrix, bin_of_row = _fourier_rows(frames, settings.window)
     return Transform(
         frames=frames,
@@ -211,6 +212,7 @@ def _fourier(
         frequencies=bin_frequencies(frames),
         bands=bands,
         weights=band_weights(bands, frames),
+        unit=unit,
     )
 
 
@@ -235,13 +237,13 @@ def _fourier_rows(frames: int, kind: Window) -> tuple[torch.Tensor, torch.Tensor
     return torch.cat([real, imaginary]), torch.cat([bins[: len(real)], bins])
 
 
-def _second_difference(frames: int) -> Transform:
+def _second_difference(frames: int, unit: Unit) -> Transform:
     rows = frames - 2
     matrix = torch.zeros(rows, frames, dtype=torch.float64)
     for row in range(rows):
         matrix[row, row : row + 3] = torch.tensor([0.25, -0.5, 0.25], dtype=torch.float64)
     # White noise of variance v reads 6/16 v.
-    band = Band(SECOND_DIFFERENCE, 0.0, 0.5, 6 / 16 * ROUNDING_POWER, True)
+    band = Band(SECOND_DIFFERENCE, 0.0, 0.5, 6 / 16 * unit.rounding, True)
     return Transform(
         frames=frames,
         matrix=matrix / math.sqrt(rows),
@@ -249,10 +251,13 @@ def _second_difference(frames: int) -> Transform:
         frequencies=torch.zeros(1, dtype=torch.float64),
         bands=(band,),
         weights=torch.ones(1, 1, dtype=torch.float64),
+        unit=unit,
     )
 
 
-def _fit_band(band: BandRange, frames: int, rate: Fraction | None, lowest: float | None) -> Band:
+def _fit_band(
+    band: BandRange, frames: int, rate: Fraction | None, unit: Unit, lowest: float | None
+) -> Band:
     scale = 1.0
     if band.unit == "Hz":
         if rate is None:
@@ -265,4 +270,4 @@ def _fit_band(band: BandRange, frames: int, rate: Fraction | None, lowest: float
     high = min(band.high * scale, 0.5)
     width = max(high - low, 0.0)
     reliable = width > 0 and low >= 0.125 + 2 / frames - 1e-9
-    return Band(band.name, low, high, ROUNDING_POWER * width / 0.5, reliable)
+    return Band(band.name, low, high, unit.rounding * width / 0.5, reliable)

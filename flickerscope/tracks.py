@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from typing import IO, Final
@@ -18,15 +19,15 @@ IN_MEMORY: Final = 16 << 20  # bytes; longer tracks go to a temporary file
 class Track:
     """One small picture a frame, float32, in memory or in a temporary file."""
 
-    def __init__(self, shape: tuple[int, int], path: str) -> None:
-        """``path``: the video's, for messages."""
+    def __init__(self, shape: tuple[int, ...], path: str) -> None:
+        """``shape``: of a picture; ``path``: the video's, for messages."""
         self.shape = shape
         self.frames = 0
         self._path = path
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
 
     def append(self, picture: torch.Tensor) -> None:
-        """Keep the next frame's, (rows, columns).
+        """Keep the next frame's.
 
         Raises:
             OutputError: the disk is full.
@@ -41,11 +42,11 @@ class Track:
         self.frames += 1
 
     def read(self, start: int, frames: int) -> torch.Tensor:
-        """Frames ``start`` to ``start + frames``, (frames, rows, columns)."""
-        rows, columns = self.shape
-        self._file.seek(4 * rows * columns * start)
-        raw = bytearray(self._file.read(4 * rows * columns * frames))
-        return torch.frombuffer(raw, dtype=torch.float32).view(frames, rows, columns)
+        """Frames ``start`` to ``start + frames``, (frames, rows, columns) or as the shape says."""
+        size = 4 * math.prod(self.shape)
+        self._file.seek(size * start)
+        raw = bytearray(self._file.read(size * frames))
+        return torch.frombuffer(raw, dtype=torch.float32).view(frames, *self.shape)
 
     def close(self) -> None:
         """Give the temporary file back."""
@@ -57,7 +58,7 @@ class Tracks:
     """All that is kept of a video, and where its shots are."""
 
     blocks: Track
-    """Block grids of the luma, code values."""
+    """Block grids of the luma, code values; or (channels, rows, columns) of a latent."""
     pictures: Track | None
     """Luma in the pictures that motion is measured on, code values; ``None``: motion is not."""
     shots: list[tuple[int, int]]

@@ -28,6 +28,7 @@ FLOORS = {
     "suffixes": 1,
     "resources": 1,
     "settings": 1,
+    "units": 1,
     "align": 2,
     "grid": 2,
     "planes": 2,

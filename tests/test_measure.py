@@ -497,7 +497,9 @@ def test_every_setting_has_a_test_in_which_it_changes_a_number():
     }
     # axis: see test_comparison.py; flow: test_raft.py; thresholds: test_judge.py; texture: below
     thresholds = {"min_excess", "min_flicker", "min_area", "min_coverage", "still_speed"}
-    assert set(changes) | {"axis", "flow", "texture"} | thresholds == set(Settings().to_dict())
+    assert set(changes) | {"axis", "flow", "latent", "texture"} | thresholds == set(
+        Settings().to_dict()
+    )
     pair, colour = (x, y), (rgb, rgb[:, ::-1].copy())
     plain = numbers(*pair)
     for name, value in changes.items():

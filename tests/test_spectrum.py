@@ -17,7 +17,6 @@ from scipy import signal
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.settings import Settings
 from flickerscope.spectrum import (
-    ROUNDING_POWER,
     bin_frequencies,
     make_transform,
     power,
@@ -25,6 +24,7 @@ from flickerscope.spectrum import (
     tone_amplitude,
     window,
 )
+from flickerscope.units import ROUNDING_POWER
 
 LENGTHS = [8, 9, 14, 16, 25, 31, 32, 81]
 WINDOWS = ["hann", "boxcar"]

@@ -32,6 +32,7 @@ def analyze_command(
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
     key: options.Key = None,
+    latent: options.Latent = False,
     window: options.Window = None,
     segment: options.Segment = None,
     bands: options.Bands = None,
@@ -65,6 +66,7 @@ def analyze_command(
     """Measure videos without a reference: flicker along the motion, spectrum, bands."""
     chosen = given(
         fps=fps, layout=layout, value_range=value_range, key=key,
+        latent=latent or None,
         window=window, segment=segment, bands=bands, primary=primary, planes=planes,
         scales=scales, frames=frames, crop=crop, motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
@@ -72,7 +74,7 @@ def analyze_command(
     if len(videos) > 1 and (png is not None or save is not None):
         raise SettingsError("--png and --save take one video; with several use --out")
     outputs.check(videos)
-    limited = check_limit(fail_above, gate, allow_unmeasured, motion)
+    limited = check_limit(fail_above, gate, allow_unmeasured, False if latent else motion)
     from flickerscope.comparison import analyze
     from flickerscope.inputs import check_input
     from flickerscope.resources import pick_device
@@ -98,8 +100,8 @@ def analyze_command(
             show(analysis_summary(results[-1], device=took, verbose=verbose))
     write_analysis(results, took, outputs)
     if fail_above is not None:
+        from flickerscope.excess import headline_power
         from flickerscope.gate import find_breach_alone
-        from flickerscope.report.document import headline_power
 
         gate_on(
             find_breach_alone(

@@ -31,6 +31,7 @@ def compare_command(
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
     key: options.Key = None,
+    latent: options.Latent = False,
     window: options.Window = None,
     segment: options.Segment = None,
     bands: options.Bands = None,
@@ -67,13 +68,14 @@ def compare_command(
     """Report how much more PRED flickers than REF."""
     chosen = given(
         fps=fps, layout=layout, value_range=value_range, key=key,
+        latent=latent or None,
         window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
         scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
         texture=texture, flow=flow,
     )  # fmt: skip
     outputs = Outputs(folder=out, json=json_file, png=png, csv=csv)
     outputs.check([pred, ref])
-    limited = check_limit(fail_above, gate, allow_unmeasured, motion)
+    limited = check_limit(fail_above, gate, allow_unmeasured, False if latent else motion)
     with progress_bar(quiet or no_progress) as progress:
         result = _compare(
             pred, ref, load_settings(settings), chosen,

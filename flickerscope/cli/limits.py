@@ -26,7 +26,7 @@ def check_limit(
     if limit is None and (gate is not None or allow_unmeasured):
         raise SettingsError("--gate and --allow-unmeasured need a limit: --fail-above")
     if gate == "motion" and motion is False:
-        raise SettingsError("--gate motion needs the motion that --no-motion switches off")
+        raise SettingsError("--gate motion needs motion, which --no-motion and --latent leave out")
     return gate or GATES[0]
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "JsonFile",
     "Key",
     "Lag",
+    "Latent",
     "Layout",
     "MaxPixels",
     "Memory",
@@ -61,6 +62,10 @@ ValueRange = Annotated[
     typer.Option(help="Black..white of an array, such as -1..1; default 0..1, 0..255, 0..65535."),
 ]
 Key = Annotated[str | None, typer.Option(help="Which array of an .npz, .pt or .safetensors file.")]
+Latent = Annotated[
+    bool,
+    typer.Option("--latent", help="The arrays are latents, of any channels and finite floats."),
+]
 Window = Annotated[str | None, typer.Option(help="hann or boxcar; default hann.")]
 Segment = Annotated[
     int | None, typer.Option(help="Frames a segment; default 32, or what the shorter video has.")

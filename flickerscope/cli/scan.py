@@ -64,6 +64,7 @@ def scan_command(
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
     key: options.Key = None,
+    latent: options.Latent = False,
     window: options.Window = None,
     segment: Annotated[
         int | None, typer.Option(help="Frames a segment; default: the most that 95 % have.")
@@ -103,12 +104,12 @@ def scan_command(
     debug: options.Debug = False,  # noqa: ARG001 - `run` looks for it
 ) -> None:
     """Hold folders of videos against their references, with the statistics of all of them."""
-    limited = check_limit(fail_above, gate, allow_unmeasured, motion)
+    limited = check_limit(fail_above, gate, allow_unmeasured, False if latent else motion)
     gated = _gate_on(gate_on_what, fail_above)
     chosen = given(
-        window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
-        scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
-        texture=texture, flow=flow,
+        latent=latent or None, window=window, segment=segment, bands=bands, primary=primary,
+        axis=axis, planes=planes, scales=scales, frames=frames, crop=crop, paired=paired, lag=lag,
+        motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
     saved = _load_set(ref)
     base = load_settings(settings) or (Settings() if saved is None else saved.settings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from flickerscope.settings import ALL_CHANNELS, Settings
 
 if TYPE_CHECKING:
     from flickerscope.comparison import Comparison
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from flickerscope.paired import PairedReading
     from flickerscope.report.words import Headline
     from flickerscope.spectrum import Band
+    from flickerscope.units import Unit
 
 __all__ = [
     "analysis_summary",
@@ -29,6 +33,9 @@ __all__ = [
     "printable",
     "signed",
 ]
+
+MAIN_PLANES = "y", ALL_CHANNELS
+MOST_CHANNELS = 16
 
 VERDICT_STYLE = {
     "flickers more": "bold red",
@@ -52,21 +59,24 @@ def comparison_summary(result: Comparison, *, verbose: bool = False) -> Renderab
         *_verdict(result.ruling),
         _headline(comparison_headline(result)),
         *_motion_readings(result),
-        _energy(result),
+        *([] if result.settings.latent else [_energy(result)]),  # of a latent it leads
         Text(),
         *_clips("pred", result.pred, result.segment),
         *_clips("ref", result.ref, result.segment),
         Text(),
     ]
-    planes = list(dict.fromkeys(row.plane for row in result.table))
-    parts.extend(_comparison_table(result, plane, named=len(planes) > 1) for plane in planes)
-    parts.append(
-        Text("rms in code values (0..255); dB: excess of pred over ref, 0 if alike\n", style="dim")
-    )
-    parts.extend(_line_texts(result.lines, result.pred.rate))
+    shown = _planes_shown(dict.fromkeys(row.plane for row in result.table), result.settings)
+    rows = [row for row in result.table if row.plane in shown]
+    measure = _Measure(result.pred.unit, [value for r in rows for value in (r.pred_rms, r.ref_rms)])
+    parts.extend(_comparison_table(result, plane, measure, named=len(shown) > 1) for plane in shown)
+    parts.append(Text(f"{measure}; dB: excess of pred over ref, 0 if alike\n", style="dim"))
+    if result.settings.latent:
+        parts.append(_channels(result))
+    lines = [line for line in result.lines if line.plane in shown]
+    parts.extend(_line_texts(lines, result.pred.rate, result.pred.unit))
     parts.extend(_other_readings(result))
     if result.paired is not None:
-        parts.append(_paired(result.paired, result.headline.band))
+        parts.append(_paired(result.paired, result.headline.band, result.pred.unit))
     elif verbose:
         parts.append(bullet("paired", f"not available: {result.paired_reason}", "cyan"))
     parts.extend(_remarks(result.warnings, result.notes, verbose))
@@ -77,38 +87,37 @@ def comparison_summary(result: Comparison, *, verbose: bool = False) -> Renderab
 def analysis_summary(result: Measurement, *, device: str, verbose: bool = False) -> RenderableType:
     """The same for a video alone, which is named first: there may be several in a row."""
     from flickerscope import excess
-    from flickerscope.report.document import (
-        analysis_citation,
-        headline_power,
-        headline_scale,
-    )
+    from flickerscope.report.document import analysis_citation
     from flickerscope.report.words import ENERGY, analysis_headline, in_band
     from flickerscope.rungs import headline_band
 
     transform = result.transform()
     band = transform.bands[headline_band(result.settings, transform)]
-    rms = headline_power(result) ** 0.5
+    rms = excess.headline_power(result) ** 0.5
     rung = result.rungs[result.segment]
+    shown = _planes_shown(
+        dict.fromkeys(name.split("/")[0] for name in rung.spectra), result.settings
+    )
     lines = [
         line
         for name, spectrum in rung.spectra.items()
+        if name.split("/")[0] in shown
         for line in excess.find_lines(name, (spectrum, transform))
     ]
     energy = Text.assemble(
         f"Beside it: {ENERGY} ",
-        (f"{_round(rms, 3)} rms code values", "bold"),
-        f" {in_band(_range(band, result.rate))}, at {headline_scale(result.settings)} scale",
+        (f"{_round(rms, 3)} rms {result.unit.name}", "bold"),
+        f" {in_band(_range(band, result.rate))}, at {result.settings.main_scale} scale",
     )
     parts: list[RenderableType] = [
         *_clips("video", result, result.segment),
         _headline(analysis_headline(result)),
         *_motion_readings(result),
-        energy,
+        *([] if result.settings.latent else [energy]),  # of a latent it leads
         Text(),
     ]
-    parts.extend(_analysis_tables(result))
-    parts.append(Text("rms in code values (0..255)\n", style="dim"))
-    parts.extend(_line_texts(tuple(lines), result.rate))
+    parts.extend(_analysis_tables(result, shown))
+    parts.extend(_line_texts(lines, result.rate, result.unit))
     alone = result.clips[0] if len(result.clips) == 1 else result  # no need to name the one video
     parts.extend(_remarks(alone.warnings, alone.notes, verbose))
     parts.append(Text(f"\n{analysis_citation(result)}; on {device}", style="dim"))
@@ -136,7 +145,9 @@ def _describe(clip: Clip, segment: int) -> str:
     rate = "no frame rate" if clip.rate is None else f"{float(clip.rate):.6g} frames/s"
     parts = [
         f"{info.codec} " if info.codec else "",
-        f"{info.width}x{info.height}, {clip.frames} frames, {rate}, ",
+        f"{info.width}x{info.height}, ",
+        "" if info.channels is None else f"{info.channels} channels, ",
+        f"{clip.frames} frames, {rate}, ",
         f"{segments} segment{'' if segments == 1 else 's'} of {segment}",
         f", damaged ({clip.lost} frame{'' if clip.lost == 1 else 's'} lost)"
         if clip.lost is not None
@@ -159,7 +170,9 @@ def _table(first: str) -> Table:
     return table
 
 
-def _comparison_table(result: Comparison, plane: str, *, named: bool) -> RenderableType:
+def _comparison_table(
+    result: Comparison, plane: str, measure: _Measure, *, named: bool
+) -> RenderableType:
     rows = [row for row in result.table if row.plane == plane]
     scales = list(dict.fromkeys(row.scale for row in rows))
     table = _table(f"{plane.upper()}  band" if named else "band")
@@ -171,35 +184,75 @@ def _comparison_table(result: Comparison, plane: str, *, named: bool) -> Rendera
             if row.band == name:
                 main = row is result.headline
                 cells += [
-                    _rms(row.pred_rms),
-                    _rms(row.ref_rms),
+                    measure.text(row.pred_rms),
+                    measure.text(row.ref_rms),
                     Text(f"{signed(row.excess_db, 2)}", style="bold" if main else ""),
                 ]
         table.add_row(Text(_range(bands[name], result.pred.rate)), *cells)
     return Padding(table, (0, 0, 0, 0))
 
 
-def _analysis_tables(result: Measurement) -> Iterator[RenderableType]:
+def _analysis_tables(result: Measurement, planes: Sequence[str]) -> Iterator[RenderableType]:
     """One for every plane: nine columns would not fit."""
     from flickerscope.report.document import analysis_rows
 
-    rows = list(analysis_rows(result))
-    planes = list(dict.fromkeys(row["plane"] for row in rows))
+    rows = [row for row in analysis_rows(result) if row["plane"] in planes]
+    measure = _Measure(result.unit, [row["rms"] for row in rows])
     for plane in planes:
         table = _table(f"{plane.upper()}  band" if len(planes) > 1 else "band")
         own = [row for row in rows if row["plane"] == plane]
         for scale in dict.fromkeys(row["scale"] for row in own):
             table.add_column(Text(f"{scale}\nrms", justify="right"), justify="right", no_wrap=True)
         for band in result.transform().bands:
-            cells = [_rms(row["rms"]) for row in own if row["band"] == band.name]
+            cells = [measure.text(row["rms"]) for row in own if row["band"] == band.name]
             if cells:
                 table.add_row(Text(_range(band, result.rate)), *cells)
         yield table
+    yield Text(f"{measure}\n", style="dim")
 
 
-def _rms(value: float) -> str:
-    """Five characters: nine such columns and their decibels fit into a line."""
-    return f"{value:.{3 if value < 9.9995 else 2 if value < 99.995 else 1}f}"
+class _Measure:
+    """How rms values are shown in five characters: nine such columns and their decibels fit into a
+    line. Those of a latent may be of any size, and are shown as multiples of a power of ten.
+    """
+
+    def __init__(self, unit: Unit, values: Sequence[float]) -> None:
+        self._name, self._factor = f"{unit.name} (0..255)", 1.0
+        if unit.rounding:
+            return
+        self._name, most = unit.name, max(values, default=0.0)
+        if most and not 0.1 <= most < 1000:
+            power = math.floor(math.log10(most))
+            self._name, self._factor = f"1e{power:+d} {unit.name}", 10.0**-power
+
+    def __str__(self) -> str:
+        return f"rms in {self._name}"
+
+    def text(self, value: float) -> str:
+        value *= self._factor
+        return f"{value:.{3 if value < 9.9995 else 2 if value < 99.995 else 1}f}"
+
+
+def _planes_shown(planes: Iterable[str], settings: Settings) -> list[str]:
+    """All of a picture; of a latent, all channels together."""
+    return [settings.main_plane] if settings.latent else list(planes)
+
+
+def _channels(result: Comparison) -> RenderableType:
+    """The channels of a latent in the headline's band, those of the most excess first."""
+    row = result.headline
+    own = [
+        one
+        for one in result.table
+        if one.plane != row.plane and (one.scale, one.band) == (row.scale, row.band)
+    ]
+    if not own:
+        return Text()
+    own.sort(key=lambda one: -one.excess_db)
+    texts = [f"{one.plane} {signed(one.excess_db, 1)}" for one in own]
+    if len(texts) > MOST_CHANNELS:
+        texts = [*texts[: MOST_CHANNELS - 1], "...", texts[-1]]
+    return bullet("channels", f"dB in {row.band}: {', '.join(texts)}", "cyan")
 
 
 def _round(value: float, digits: int) -> str:
@@ -257,12 +310,15 @@ def _energy(result: Comparison) -> RenderableType:
     return Text.assemble(
         f"Beside it: {ENERGY} ",
         (f"{signed(row.excess_db, 1)} dB", "bold"),
-        f" (pred {_round(row.pred_rms, 3)}, ref {_round(row.ref_rms, 3)} rms code values "
+        f" (pred {_round(row.pred_rms, 3)}, ref {_round(row.ref_rms, 3)} rms "
+        f"{result.pred.unit.name} "
         f"{in_band(row.band)} at {row.scale} scale)",
     )
 
 
-def _line_texts(lines: Sequence[Line], rate: Fraction | None) -> Iterator[RenderableType]:
+def _line_texts(
+    lines: Sequence[Line], rate: Fraction | None, unit: Unit
+) -> Iterator[RenderableType]:
     for frequency in dict.fromkeys(round(line.frequency, 3) for line in lines):
         at = [line for line in lines if round(line.frequency, 3) == frequency]
         place = (
@@ -272,10 +328,10 @@ def _line_texts(lines: Sequence[Line], rate: Fraction | None) -> Iterator[Render
         )
         sizes = ", ".join(
             f"{_round(line.amplitude, 2)} "
-            f"({line.scale}{'' if line.plane == 'y' else ' ' + line.plane})"
+            f"({line.scale}{'' if line.plane in MAIN_PLANES else ' ' + line.plane})"
             for line in at
         )
-        yield bullet("line", f"at {place}, amplitude in code values {sizes}", "magenta")
+        yield bullet("line", f"at {place}, amplitude in {unit.name} {sizes}", "magenta")
 
 
 def _other_readings(result: Comparison) -> Iterator[RenderableType]:
@@ -293,14 +349,15 @@ def _other_readings(result: Comparison) -> Iterator[RenderableType]:
         yield bullet("beside", ", ".join(values), "cyan")
 
 
-def _paired(paired: PairedReading, band: str) -> RenderableType:
+def _paired(paired: PairedReading, band: str, unit: Unit) -> RenderableType:
     row = next(row for row in paired.bands if row.band == band)
     values = [f"lag {paired.lag:+d}" if paired.lag else "in step"]
     if row.coherence is not None:
         values.append(f"coherence {row.coherence:.2f}")
     if row.unexplained is not None and row.unexplained_db is not None:
         values.append(
-            f"unexplained {_round(row.unexplained, 3)} code^2 ({signed(row.unexplained_db, 1)} dB)"
+            f"unexplained {_round(row.unexplained, 3)} {unit.power} "
+            f"({signed(row.unexplained_db, 1)} dB)"
         )
     if row.retained is not None and row.retained_db is not None:
         values.append(f"retained {signed(row.retained_db, 1)} dB")
@@ -308,7 +365,7 @@ def _paired(paired: PairedReading, band: str) -> RenderableType:
         values.append(f"slope {row.slope:.2f}")
     if row.gain is not None:
         values.append(f"gain {row.gain:.2f}")
-    values.append(f"error {_round(row.error, 3)} code^2")
+    values.append(f"error {_round(row.error, 3)} {unit.power}")
     if paired.note:
         values.append(paired.note)
     return bullet("paired", f"{band}: {', '.join(values)}", "cyan")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.arrays import ArraySource
 from flickerscope.inputs.images import ImageSequence, is_image_sequence
+from flickerscope.inputs.latents import LatentSource
 from flickerscope.inputs.layout import guess_layout
 from flickerscope.inputs.probe import check_file
 from flickerscope.inputs.rate import FrameRate
@@ -19,6 +20,7 @@ from flickerscope.inputs.source import FileOptions, Source
 from flickerscope.inputs.tensors import is_tensor_file, load_tensor
 from flickerscope.resources import pick_resources
 from flickerscope.settings import Planes
+from flickerscope.suffixes import TENSOR_SUFFIXES
 
 __all__ = ["check_input", "open_source", "refuse_unused", "taken_by"]
 
@@ -64,6 +66,7 @@ def open_source(
     value_range: str | tuple[float, float] | None = None,
     key: str | None = None,
     planes: Planes = "y",
+    latent: bool = False,
     threads: int | None = None,
     memory: int | None = None,
     files: FileOptions | None = None,
@@ -77,34 +80,34 @@ def open_source(
         value_range: black and white of an array.
         key: which array of a file.
         planes: luma alone, or chroma too.
+        latent: the array is a latent, of any channels and values; nothing else will do.
         threads: for decoding a video.
         memory: bytes that may be loaded; default: half of the machine's memory.
         files: which stream of a video, how large, whether damaged, in which process; of these
             pictures take ``max_pixels`` and ``strict``.
     """
     given = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
+    form: dict[str, Any] = {"fps": fps, "planes": planes, "latent": latent, "layout": layout}
+    form["range_"] = value_range
     if isinstance(video, (np.ndarray, torch.Tensor)):
         refuse_unused(given, video)
-        return ArraySource(video, fps=fps, planes=planes, layout=layout, value_range=value_range)
+        return _of_array(video, None, **form)
     if not isinstance(video, (str, os.PathLike)):
         raise InputError(
             f"got {type(video).__name__}; allowed are a path, a numpy array or a torch tensor"
         )
     path = os.fsdecode(video)
     refuse_unused(given, path)
+    if is_tensor_file(path) and not is_image_sequence(path):
+        array = load_tensor(path, key=key, memory=memory or pick_resources("cpu").memory)
+        return _of_array(array, path, **form)
+    if latent:
+        raise InputError(
+            f"{path}: is no latent; with --latent (latent=True) give arrays or files of arrays "
+            f"({', '.join(TENSOR_SUFFIXES)})"
+        )
     if is_image_sequence(path):
         return ImageSequence(path, fps=fps, planes=planes, options=files)
-    if is_tensor_file(path):
-        room = memory or pick_resources("cpu").memory
-        array = load_tensor(path, key=key, memory=room)
-        notes: tuple[str, ...] = ()
-        if layout is None:
-            layout = guess_layout(tuple(int(n) for n in array.shape), path)
-            notes = (f"layout taken as {layout}, which alone fits its shape",)
-        return ArraySource(
-            array, fps=fps, planes=planes, layout=layout, value_range=value_range, name=path,
-            notes=notes,
-        )  # fmt: skip
     if files is not None and (files.isolate or files.timeout is not None):
         from flickerscope.video.isolated import IsolatedFile
 
@@ -112,3 +115,29 @@ def open_source(
     from flickerscope.video import VideoFile  # arrays work without PyAV
 
     return VideoFile(video, planes=planes, threads=threads, options=files)
+
+
+def _of_array(
+    array: NDArray[Any] | torch.Tensor,
+    path: str | None,
+    *,
+    fps: FrameRate | None,
+    planes: Planes,
+    latent: bool,
+    layout: str | None,
+    range_: str | tuple[float, float] | None,
+) -> Source:
+    """Pictures or a latent; ``path``: of their file, whose layout may be guessed."""
+    name = path or "array"
+    notes: tuple[str, ...] = ()
+    if layout is None and path is not None:
+        layout = guess_layout(tuple(int(n) for n in array.shape), name, latent=latent)
+        notes = (f"layout taken as {layout}, which alone fits its shape",)
+    if not latent:
+        return ArraySource(
+            array, fps=fps, planes=planes, layout=layout, value_range=range_, name=name,
+            notes=notes,
+        )  # fmt: skip
+    if range_ is not None:
+        raise SettingsError("value_range is for pictures; a latent has no black and white")
+    return LatentSource(array, fps=fps, layout=layout, name=name, notes=notes)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,17 +15,62 @@ from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.layout import arrange
 from flickerscope.inputs.pixels import names_of, rgb_fixed, rgb_float
 from flickerscope.inputs.rate import FrameRate, rate_of
-from flickerscope.inputs.source import Frame, Plane, VideoInfo
+from flickerscope.inputs.source import Described, Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
 
-__all__ = ["ArraySource", "parse_range"]
-
+__all__ = ["FLOATS", "ArraySource", "MemorySource", "dtype_read", "parse_range"]
 
 _ALLOWED = "allowed are (T, H, W) or (T, C, H, W) with C = 1 or 3, uint8, uint16, or floats in 0..1"
 _PEAK = {torch.uint8: 255, torch.uint16: 65535}
+_HINT = "if these are latents, say --latent (latent=True)"
+
+FLOATS: Final = {
+    "float64": torch.float64,
+    **dict.fromkeys(("float16", "bfloat16", "float32"), torch.float32),
+}
+"""Kinds of floats, and as what they are read."""
 
 
-class ArraySource:
+class MemorySource(Described):
+    """Frames of an array (T, H, W) or (T, C, H, W), wherever it is; never damaged."""
+
+    _array: NDArray[Any] | torch.Tensor
+    _kind: torch.dtype
+    """In which the frames are read."""
+    _rate: Fraction | None
+
+    def lost(self) -> int | None:
+        """An array is never damaged."""
+        return None
+
+    def problems(self) -> tuple[str, ...]:
+        """Nothing: an array that can be measured has no damage."""
+        return ()
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames; the time is index / fps, or the index without fps."""
+        for index in range(int(self._array.shape[0])):
+            time = Fraction(index) / self._rate if self._rate else Fraction(index)
+            yield Frame(time, self._converted(self._channels(index)))
+
+    def _converted(self, channels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Samples of the planes from (C, height, width)."""
+        raise NotImplementedError
+
+    def _channels(self, index: int) -> torch.Tensor:
+        """Frame ``index`` as (C, height, width) of the kind; or a view."""
+        frame = self._array[index]
+        if isinstance(frame, np.ndarray):
+            native = frame.dtype.newbyteorder("=")
+            odd = any(n % frame.itemsize or n < 0 for n in frame.strides)
+            if odd or not frame.flags.writeable or frame.dtype != native:
+                frame = np.array(frame, dtype=native)
+            frame = torch.from_numpy(frame)
+        frame = frame.detach().to(self._kind)
+        return frame if frame.ndim == 3 else frame[None]
+
+
+class ArraySource(MemorySource):
     """A numpy array or a torch tensor of frames, on the device where it is.
 
     ``(T, H, W)`` or ``(T, C, H, W)`` with C = 1 (gray) or 3 (RGB), or as ``layout`` says; uint8,
@@ -50,7 +95,8 @@ class ArraySource:
         if layout is not None:
             array = arrange(array, layout, name)
         self._array, self._rgb = _checked_shape(array, name)
-        self._kind = _kind(self._array, name)
+        known = {"uint8": torch.uint8, "uint16": torch.uint16} | FLOATS
+        self._kind = dtype_read(self._array, name, known, _ALLOWED)
         self._range = self._fitting(chosen, name)
         if planes == "yuv" and not self._rgb:
             raise InputError(f"{name}: gray has no colour planes; use planes='y' or give RGB")
@@ -75,42 +121,6 @@ class ArraySource:
             promised_frames=int(self._array.shape[0]),
             notes=notes,
         )
-
-    @property
-    def info(self) -> VideoInfo:
-        """Description; ``path`` is the name given."""
-        return self._info
-
-    @property
-    def planes(self) -> tuple[Plane, ...]:
-        """Luma, then Cb and Cr where they were asked for."""
-        return self._planes
-
-    def lost(self) -> int | None:
-        """An array is never damaged."""
-        return None
-
-    def problems(self) -> tuple[str, ...]:
-        """Nothing: an array that can be measured has no damage."""
-        return ()
-
-    def frames(self) -> Iterator[Frame]:
-        """All frames; the time is index / fps, or the index without fps."""
-        for index in range(int(self._array.shape[0])):
-            time = Fraction(index) / self._rate if self._rate else Fraction(index)
-            yield Frame(time, self._converted(self._channels(index)))
-
-    def _channels(self, index: int) -> torch.Tensor:
-        """Frame ``index`` as (C, height, width), uint8, uint16, float32 or float64; or a view."""
-        frame = self._array[index]
-        if isinstance(frame, np.ndarray):
-            native = frame.dtype.newbyteorder("=")
-            odd = any(n % frame.itemsize or n < 0 for n in frame.strides)
-            if odd or not frame.flags.writeable or frame.dtype != native:
-                frame = np.array(frame, dtype=native)
-            frame = torch.from_numpy(frame)
-        frame = frame.detach().to(self._kind)
-        return frame if frame.ndim == 3 else frame[None]
 
     def _converted(self, channels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Samples of the planes from (C, height, width)."""
@@ -178,24 +188,24 @@ def _checked_shape(array: object, name: str) -> tuple[NDArray[Any] | torch.Tenso
         hint = (
             "channels come second: move the last axis to axis 1, or say layout THWC"
             if last
-            else _ALLOWED
+            else f"{_ALLOWED}; {_HINT}"
         )
         raise InputError(f"{got}; {hint}")
     return array, len(shape) == 4 and shape[1] == 3
 
 
-def _kind(array: NDArray[Any] | torch.Tensor, name: str) -> torch.dtype:
-    """The dtype in which the frames are read: uint8, uint16, float32 or float64."""
+def dtype_read(
+    array: NDArray[Any] | torch.Tensor, name: str, known: Mapping[str, torch.dtype], allowed: str
+) -> torch.dtype:
+    """In which the frames are read, of what is known by the array's own."""
     if isinstance(array, torch.Tensor) and array.layout is not torch.strided:
         raise InputError(f"{name}: got a {array.layout} tensor; give a dense one")
     text = str(array.dtype).removeprefix("torch.")
     if isinstance(array, np.ndarray):
         text = array.dtype.newbyteorder("=").name
-    kinds = {"uint8": torch.uint8, "uint16": torch.uint16, "float64": torch.float64}
-    kinds |= dict.fromkeys(("float16", "bfloat16", "float32"), torch.float32)
-    if text not in kinds:
-        raise InputError(f"{name}: got {text}; {_ALLOWED}")
-    return kinds[text]
+    if text not in known:
+        raise InputError(f"{name}: got {text}; {allowed}")
+    return known[text]
 
 
 def _check_values(source: ArraySource, name: str) -> None:
@@ -221,7 +231,9 @@ def _check_values(source: ArraySource, name: str) -> None:
         raise InputError(
             f"{name}: got {text} in -1..1; say value_range -1..1 (allowed are floats in 0..1)"
         )
-    raise InputError(f"{name}: got {text} in {bottom:g}..{top:g}; allowed are floats in 0..1")
+    raise InputError(
+        f"{name}: got {text} in {bottom:g}..{top:g}; allowed are floats in 0..1; {_HINT}"
+    )
 
 
 def _countable(samples: torch.Tensor) -> torch.Tensor:

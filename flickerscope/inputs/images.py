@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from flickerscope.errors import InputError
 from flickerscope.inputs.rate import FrameRate, rate_of
-from flickerscope.inputs.source import FileOptions, Frame, Plane, VideoInfo
+from flickerscope.inputs.source import Described, FileOptions, Frame
 from flickerscope.order import natural_order
 from flickerscope.settings import Planes
 from flickerscope.suffixes import IMAGE_SUFFIXES
@@ -32,7 +32,7 @@ def is_image_sequence(path: str) -> bool:
     return os.path.isdir(path) or (glob.has_magic(path) and not os.path.lexists(path))
 
 
-class ImageSequence:
+class ImageSequence(Described):
     """The pictures of a folder, or those whose names fit a pattern, in natural order.
 
     The last number in a name is the frame's place in time where all names have one that grows;
@@ -66,16 +66,6 @@ class ImageSequence:
             variable_rate=False,
             notes=(*first.info.notes, *notes, *more),
         )
-
-    @property
-    def info(self) -> VideoInfo:
-        """Description; what is said of the samples is that of the first picture."""
-        return self._info
-
-    @property
-    def planes(self) -> tuple[Plane, ...]:
-        """Luma, then Cb and Cr where they were asked for."""
-        return self._planes
 
     def frames(self) -> Iterator[Frame]:
         """All pictures that can be read; others are counted, and leave a gap in time."""

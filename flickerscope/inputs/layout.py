@@ -30,10 +30,13 @@ def check_layout(layout: str) -> str:
     return axes
 
 
-def guess_layout(shape: tuple[int, ...], name: str) -> str:
-    """The only layout that fits a shape, with 1 or 3 channels; `InputError` for none or several."""
+def guess_layout(shape: tuple[int, ...], name: str, *, latent: bool = False) -> str:
+    """The only layout that fits a shape; `InputError` for none or several.
+
+    Pictures have 1 or 3 channels, latents as many as they like.
+    """
     known = _KNOWN.get(len(shape), ())
-    allowed = {"B": (1,), "C": (1, 3)}
+    allowed = {"B": (1,)} if latent else {"B": (1,), "C": (1, 3)}
     fits = [
         layout
         for layout in known
@@ -42,11 +45,15 @@ def guess_layout(shape: tuple[int, ...], name: str) -> str:
     if len(fits) == 1:
         return fits[0]
     if fits:
-        raise InputError(f"{name}: shape {shape} may be {' or '.join(fits)}; say which by layout")
+        raise InputError(f"{name}: shape {shape} may be {_listed(fits)}; say which by layout")
     raise InputError(
         f"{name}: shape {shape} is no video of gray or RGB frames; say by layout which axis is "
-        "which, as in TCHW"
+        "which, as in TCHW; if these are latents, say --latent (latent=True) as well"
     )
+
+
+def _listed(layouts: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(layouts[:-1]), layouts[-1])))
 
 
 def arrange(

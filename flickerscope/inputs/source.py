@@ -12,7 +12,7 @@ import torch
 
 from flickerscope.errors import SettingsError
 
-__all__ = ["MOST_PIXELS", "FileOptions", "Frame", "Plane", "Source", "VideoInfo"]
+__all__ = ["MOST_PIXELS", "Described", "FileOptions", "Frame", "Plane", "Source", "VideoInfo"]
 
 MOST_PIXELS: Final = 1 << 27
 """Of a frame, unless more are allowed: what 15360 x 8640 has."""
@@ -47,7 +47,7 @@ class Plane:
     """How samples become full-range 8-bit code values: ``scale * sample + offset``."""
 
     name: str
-    """``y``, ``cb`` or ``cr``."""
+    """``y``, ``cb`` or ``cr``; of a latent ``c0``, ``c1`` and so on, or ``all`` of a single one."""
     height: int
     """Rows."""
     width: int
@@ -55,9 +55,9 @@ class Plane:
     dtype: torch.dtype
     """Of the samples: uint8 or uint16 as decoded, float32 or float64 for arrays."""
     scale: float
-    """Code values (0..255, full range) a sample step."""
+    """Code values (0..255, full range) a sample step; of a latent, its own units."""
     offset: float
-    """Code value of sample 0; chroma is centred on 128."""
+    """Code value of sample 0; chroma is centred on 128, latents are as they are."""
     aspect: float = 1.0
     """Width of a luma sample over its height, as the picture is to be shown."""
 
@@ -96,6 +96,10 @@ class VideoInfo:
     """Degrees, counter-clockwise, by which the stored picture was turned upright."""
     aspect: float = 1.0
     """Width of a pixel over its height, as the picture is to be shown."""
+    channels: int | None = None
+    """Of a latent; ``None``: a video."""
+    deviation: float | None = None
+    """Standard deviation of a latent's values from the means of their channels."""
     notes: tuple[str, ...] = ()
     """What was assumed or converted, one sentence each."""
 
@@ -113,6 +117,23 @@ class Frame:
     """Whether it is a key frame of its stream."""
 
 
+class Described:
+    """A source that knows what it is once it is made: what is alike in all of them."""
+
+    _info: VideoInfo
+    _planes: tuple[Plane, ...]
+
+    @property
+    def info(self) -> VideoInfo:
+        """Description; known before the first frame is read."""
+        return self._info
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Luma, then Cb and Cr where they were asked for; or the channels of a latent."""
+        return self._planes
+
+
 class Source(Protocol):
     """A video that can be read from the start any number of times, one frame at a time."""
 
@@ -122,7 +143,7 @@ class Source(Protocol):
 
     @property
     def planes(self) -> tuple[Plane, ...]:
-        """Luma first, then Cb and Cr where they were asked for."""
+        """Luma first, then Cb and Cr where they were asked for; or the channels of a latent."""
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order of their presentation; raises `InputError`."""

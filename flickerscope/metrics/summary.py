@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flickerscope.comparison import Comparison
-from flickerscope.excess import FLICKER_EPSILON, summarize_motion
+from flickerscope.excess import FLICKER_EPSILON, headline_power, summarize_motion
 from flickerscope.measurement import Clip, Measurement, key
 from flickerscope.metrics.records import Record
-from flickerscope.report.document import headline_power
 from flickerscope.report.words import comparison_headline
 from flickerscope.settings import Settings
 from flickerscope.stats import (

@@ -59,6 +59,8 @@ def open_stream(
     """
     if not settings.motion:
         return "switched off"
+    if settings.latent:
+        return "the channels of a latent are no pictures whose motion could be followed"
     luma, *chroma = planes
     height, width = luma.samples.shape
     if min(height, width) < MIN_SIDE:

@@ -19,6 +19,7 @@ from flickerscope.motion.pictures import picture_shape
 from flickerscope.report.places import BEYOND, blend, colour_limit, finish_series, step
 from flickerscope.report.style import GREY, SEQUENTIAL, SMALL, Page
 from flickerscope.report.view import Side, View
+from flickerscope.units import CODE
 
 __all__ = ["HEIGHT", "FlickerMap", "flicker_maps", "maps_width", "timeline", "where"]
 
@@ -141,7 +142,7 @@ def _colour_bar(
     bar.update_ticks()
     bar.outline.set_linewidth(0.5)
     axes.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5, color=GREY)
-    bar.set_label("rms (code values)", fontsize=SMALL, labelpad=2)
+    bar.set_label(f"rms ({CODE.name})", fontsize=SMALL, labelpad=2)
 
 
 def timeline(page: Page, view: View, left: float, top: float, width: float) -> None:

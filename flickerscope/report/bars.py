@@ -17,7 +17,6 @@ from flickerscope.report.style import (
     Page,
     decibels,
     literal,
-    number,
     shorten,
     text_width,
 )
@@ -35,9 +34,18 @@ def table_height(rows: Sequence[Row]) -> float:
 
 
 def table(
-    page: Page, view: View, rows: Sequence[Row], left: float, top: float, width: float
+    page: Page,
+    view: View,
+    rows: Sequence[Row],
+    left: float,
+    top: float,
+    width: float,
+    beside: Sequence[Row] = (),
 ) -> None:
-    """Excess (of a pair) or level (of a video) of each band as a bar, with the numbers."""
+    """Excess (of a pair) or level (of a video) of each band as a bar, with the numbers.
+
+    ``beside``: rows of another table whose bars are to have the same range.
+    """
     pair = view.is_pair
     numbers = 0.46
     value_right = left + width - (2 * numbers if pair else 0)
@@ -63,9 +71,9 @@ def table(
     axes.yaxis.set_major_locator(NullLocator())
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=INK, linewidth=0.7, zorder=5)
-    _bar_range(axes, rows)
+    _bar_range(axes, [*rows, *beside], view.unit.size)
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("excess (dB)" if pair else "rms (code values)")
+    axes.set_xlabel("excess (dB)" if pair else f"rms ({view.unit.name})")
 
 
 def _column_heads(page: Page, view: View, top: float, right: float, step: float) -> None:
@@ -88,7 +96,7 @@ def _name_width(view: View, rows: Sequence[Row]) -> float:
 
 
 def _is_headline(view: View, row: Row) -> bool:
-    return (row.plane, row.scale, row.band) == ("y", view.main, view.band.name)
+    return (row.plane, row.scale, row.band) == (view.plane, view.main, view.band.name)
 
 
 def _table_row(
@@ -103,11 +111,10 @@ def _table_row(
     if row.excess_db is not None:
         page.text(right, baseline, decibels(row.excess_db), ha="right", color=colour, **style)
         for k, value in enumerate(row.rms):
-            page.text(
-                right + step * (k + 1), baseline, number(value), ha="right", color=colour, **style
-            )
+            x, text = right + step * (k + 1), view.number(value)
+            page.text(x, baseline, text, ha="right", color=colour, **style)
     else:
-        page.text(right, baseline, number(row.rms[0]), ha="right", color=colour, **style)
+        page.text(right, baseline, view.number(row.rms[0]), ha="right", color=colour, **style)
 
 
 def _bar(axes: Axes, view: View, row: Row, y: float) -> None:
@@ -124,9 +131,9 @@ def _bar(axes: Axes, view: View, row: Row, y: float) -> None:
     )
 
 
-def _bar_range(axes: Axes, rows: Sequence[Row]) -> None:
+def _bar_range(axes: Axes, rows: Sequence[Row], size: float) -> None:
     if rows[0].excess_db is None:
-        axes.set_xlim(0, 1.05 * max(0.01, *(row.rms[0] for row in rows)))
+        axes.set_xlim(0, 1.05 * max(0.01 * size, *(row.rms[0] for row in rows)))
         return
     values = [row.excess_db or 0.0 for row in rows]
     low, high = min(0.0, *values), max(0.0, *values)

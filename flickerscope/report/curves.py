@@ -22,12 +22,12 @@ from flickerscope.report.style import (
     text_width,
 )
 from flickerscope.report.view import CELLS, Side, View
-from flickerscope.spectrum import ROUNDING_POWER
+from flickerscope.units import ROUNDING_POWER
 
 __all__ = ["spectrum"]
 
 Floats = npt.NDArray[np.float64]
-Unit = Callable[[npt.ArrayLike], npt.ArrayLike]
+Conversion = Callable[[npt.ArrayLike], npt.ArrayLike]
 
 FLOOR: Final = 1e-4
 """Of 8-bit rounding: nothing is drawn below, so that no power at all can be drawn on a log axis."""
@@ -41,7 +41,7 @@ def spectrum(page: Page, view: View, left: float, top: float, width: float, heig
     """Power against temporal frequency of every side, bands and lines marked; returns its key."""
     if not view.transform.is_spectrum:
         _second_difference(page, view, left, top, width, height)
-        return ROUNDING_KEY
+        return ROUNDING_KEY if view.unit.rounding else ""
     axes = page.axes(left, top, width, height)
     axes.set_yscale("log")
     ceiling, floor = 0.0, math.inf
@@ -51,7 +51,8 @@ def spectrum(page: Page, view: View, left: float, top: float, width: float, heig
             if values is not None:
                 ceiling, floor = max(ceiling, values.max()), min(floor, values.min())
     rounding = _rounding_per_bin(view, view.sides[0])
-    axes.axhline(rounding, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
+    if view.unit.rounding:
+        axes.axhline(rounding, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
     _frequency_axis(axes, view)
     lanes = _lanes(view)
     labels = _line_labels(axes, view, width)
@@ -62,7 +63,7 @@ def spectrum(page: Page, view: View, left: float, top: float, width: float, heig
     _draw_bands(axes, view, lanes, (width, height))
     _draw_lines(axes, labels, inner / height, 0.135 / height)
     keys = [] if view.fine is None else [f"thick: {CELLS[view.main]}, thin: {CELLS[view.fine]}"]
-    if rounding > axes.get_ylim()[0]:
+    if view.unit.rounding and rounding > axes.get_ylim()[0]:
         keys.append(ROUNDING_KEY)
     if floor <= 1.001 * FLOOR * rounding:
         keys.append("lower edge: no power")
@@ -70,14 +71,15 @@ def spectrum(page: Page, view: View, left: float, top: float, width: float, heig
 
 
 def _rounding_per_bin(view: View, side: Side) -> float:
+    """Of a picture or, of a latent, what stands for it."""
     density = float(side.measurement.rate or 1) if view.in_hertz else 1.0
     share = side.segment / density if view.in_hertz else 1.0
-    return ROUNDING_POWER / len(side.transform.frequencies) * share
+    return ROUNDING_POWER * view.unit.square / len(side.transform.frequencies) * share
 
 
 def _curve(view: View, side: Side, scale: str) -> tuple[Floats, Floats] | None:
     """Frequency and power of a side in the units of the axes."""
-    found = side.spectrum("y", scale)
+    found = side.spectrum(view.plane, scale)
     if found is None:
         return None
     x, power = side.transform.frequencies.numpy(), found.mean_power
@@ -115,12 +117,12 @@ def _frequency_axis(axes: Axes, view: View) -> None:
         top = max(float(side.measurement.rate or 0) for side in view.sides) / 2
         axes.set_xlim(0, top)
         axes.set_xlabel("temporal frequency (Hz)")
-        axes.set_ylabel("power density (code²/Hz)")
+        axes.set_ylabel(f"power density ({view.unit.power}/Hz)".replace("^2", "²"))
         return
     axes.set_xlim(0, 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("temporal frequency (cycles/frame)")
-    axes.set_ylabel("power (code² per bin)")
+    axes.set_ylabel(f"power ({view.unit.power} per bin)".replace("^2", "²"))
     if rate is None:
         return
     hertz = axes.secondary_xaxis("top", functions=_conversion(rate))
@@ -131,7 +133,7 @@ def _frequency_axis(axes: Axes, view: View) -> None:
     hertz.set_xlabel("Hz", fontsize=SMALL, labelpad=3)
 
 
-def _conversion(rate: float) -> tuple[Unit, Unit]:
+def _conversion(rate: float) -> tuple[Conversion, Conversion]:
     """Cycles/frame to Hz and back."""
     return lambda f: np.asarray(f) * rate, lambda f: np.asarray(f) / rate
 
@@ -279,7 +281,7 @@ def _second_difference(
     axes = page.axes(left, top, width, height)
     scales = list(dict.fromkeys(row.scale for row in view.rows))
     for k, side in enumerate(view.sides):
-        values = [row.rms[k] for row in view.rows if row.plane == "y"]
+        values = [row.rms[k] for row in view.main_rows]
         axes.plot(
             np.arange(len(scales)) + 0.16 * (k - (len(view.sides) - 1) / 2),
             values,
@@ -292,12 +294,13 @@ def _second_difference(
             zorder=4,
             gid=f"second difference/{side.role}",
         )
-    top_value = max(value for row in view.rows if row.plane == "y" for value in row.rms)
+    top_value = max(value for row in view.main_rows for value in row.rms)
     rounding = math.sqrt(view.band.epsilon)
-    axes.axhline(rounding, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
+    if rounding:
+        axes.axhline(rounding, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
     axes.set_xlim(-0.5, len(scales) - 0.5)
     axes.set_xticks(range(len(scales)), scales)
-    axes.set_ylim(0, 1.15 * max(top_value, rounding))
+    axes.set_ylim(0, 1.15 * max(top_value, rounding) or 1)
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.set_ylabel("rms (code values)")
+    axes.set_ylabel(f"rms ({view.unit.name})")
     axes.set_xlabel("scale")

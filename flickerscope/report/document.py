@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from flickerscope import __version__, excess, histogram
 from flickerscope.comparison import Comparison
-from flickerscope.excess import MotionSummary, summarize_motion
+from flickerscope.excess import MotionSummary, headline_power, summarize_motion
 from flickerscope.judge import Ruling
-from flickerscope.measurement import Clip, Measurement, Rung, key
+from flickerscope.measurement import Clip, Measurement, Rung
 from flickerscope.motion import CarriedReading
 from flickerscope.motion.pictures import ROWS
 from flickerscope.paired import PairedReading
@@ -33,6 +33,7 @@ from flickerscope.report.words import (
 from flickerscope.rungs import headline_band
 from flickerscope.settings import BAND_PRESETS, MIN_SPECTRUM_FRAMES, Settings
 from flickerscope.spectrum import Transform
+from flickerscope.units import CONTRAST
 
 __all__ = ["FORMAT", "analysis_document", "citation", "comparison_document", "schema", "to_json"]
 
@@ -56,6 +57,8 @@ def citation(
     ``motion``: name the motion-compensated flicker too.
     """
     tool = f"flickerscope {__version__}"
+    if settings.latent:
+        tool += ", latents"
     if motion:
         tool += f", {FLICKER} (flow {settings.flow}, {ROWS} rows)"
     if segment < MIN_SPECTRUM_FRAMES:
@@ -79,6 +82,7 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
         "citation": comparison_citation(result),
         "settings": result.settings.to_dict(),
         "device": result.device,
+        **_unit(result.ref),
         "segment": _segment(result.segment, transform, pred=result.pred_rung, ref=result.ref_rung),
         "inputs": [*_inputs("pred", pred), *_inputs("ref", ref)],
         "verdict": _verdict(result.ruling),
@@ -151,22 +155,10 @@ def analysis_citation(result: Measurement) -> str:
     """The citable line of a video measured alone."""
     transform = result.transform()
     band = transform.bands[headline_band(result.settings, transform)].name
-    scale = headline_scale(result.settings)
+    scale = result.settings.main_scale
     measured = any(clip.motion is not None for clip in result.clips)
     rate = rate_text(result.rate)
     return citation(result.settings, result.segment, band, scale, rate, motion=measured)
-
-
-def headline_scale(settings: Settings) -> str:
-    """The scale of the high-frequency energy that is reported first."""
-    return "block" if "block" in settings.scales else settings.scales[0]
-
-
-def headline_power(result: Measurement) -> float:
-    """High-frequency energy of a lone video: its power in the primary band, code^2."""
-    transform = result.transform()
-    spectrum = result.rungs[result.segment].spectra[key("y", headline_scale(result.settings))]
-    return float(excess.band_power(spectrum, transform)[headline_band(result.settings, transform)])
 
 
 def rate_text(rate: Fraction | None) -> str:
@@ -187,15 +179,16 @@ def _video(result: Measurement) -> dict[str, Any]:
         "citation": analysis_citation(result),
         "segment": _segment(result.segment, transform, video=rung),
         "input": _inputs("video", result)[0],
-        "headline": _headline(analysis_headline(result), "rms code values"),
+        **_unit(result),
+        "headline": _headline(analysis_headline(result), f"rms {result.unit.name}"),
         "motion": {
             "video": _motion_summary(summary),
             "reason": None if summary is not None else motion_reason(result.clips),
         },
-        "energy": _energy("rms code values", power**0.5)
+        "energy": _energy(f"rms {result.unit.name}", power**0.5)
         | {
-            "plane": "y",
-            "scale": headline_scale(result.settings),
+            "plane": result.settings.main_plane,
+            "scale": result.settings.main_scale,
             "band": transform.bands[headline_band(result.settings, transform)].name,
             "power": power,
         },
@@ -211,6 +204,15 @@ def _video(result: Measurement) -> dict[str, Any]:
         "series": _series(result, result.segment, transform)[0],
         "map": _maps(result, result.segment)[0],
     }
+
+
+def _unit(reference: Measurement) -> dict[str, Any]:
+    """What samples are measured in; of a latent, its deviation that the histograms' edges are
+    relative to.
+    """
+    unit = reference.unit
+    deviation = CONTRAST * unit.size if reference.settings.latent else None
+    return {"unit": unit.name, "deviation": deviation}
 
 
 def _verdict(ruling: Ruling) -> dict[str, Any]:
@@ -374,6 +376,7 @@ def _input(role: str, clip: Clip) -> dict[str, Any]:
         "rotation": info.rotation,
         "pixel_aspect": info.aspect,
         "pixel_format": info.pixel_format,
+        "channels": info.channels,
         "bits": info.bits,
         "range": info.range,
         "matrix": info.matrix,
@@ -453,9 +456,10 @@ def _spectra(
 
 def _histograms(rungs: dict[str, Rung], transform: Transform) -> dict[str, Any]:
     first = next(iter(rungs.values()))
+    edges = histogram.EDGES * transform.unit.square
     return {
-        "edges_power": histogram.EDGES.tolist(),
-        "edges_amplitude": np.sqrt(2 * histogram.EDGES).tolist(),
+        "edges_power": edges.tolist(),
+        "edges_amplitude": np.sqrt(2 * edges).tolist(),
         "counts": {
             name: {
                 band.name: {

@@ -6,7 +6,7 @@ import io
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from flickerscope import __version__, histogram
 from flickerscope.comparison import Comparison
 from flickerscope.errors import OutputError
+from flickerscope.excess import headline_power
 from flickerscope.files import write_bytes
 from flickerscope.measurement import Measurement
 from flickerscope.report import along, bars, curves, multiples, places
-from flickerscope.report.document import analysis_citation, comparison_citation, headline_power
+from flickerscope.report.document import analysis_citation, comparison_citation
 from flickerscope.report.style import (
     BODY,
     GREY,
@@ -46,6 +47,7 @@ from flickerscope.report.words import (
     other_readings,
     pulse_texts,
 )
+from flickerscope.settings import ALL_CHANNELS
 
 __all__ = ["figure", "save_figure"]
 
@@ -54,6 +56,7 @@ HEAD: Final = 0.34  # of a panel: its title and the line under it
 GAP: Final = 0.14
 MOST_WARNINGS: Final = 3
 MAP_HEIGHT: Final = 1.6
+MOST_CHANNELS: Final = 32
 LEADING: Final = 1.35
 """From one line of a text to the next, times the size of its type."""
 NO_BREAK: Final = "\N{NO-BREAK SPACE}"
@@ -167,34 +170,42 @@ def _header(shown: View) -> _Block:
 
 def _typeset(text: str) -> str:
     """With the signs of print for powers and minus."""
-    return MINUS.sub("−", literal(text).replace("code^2", "code²"))
+    return MINUS.sub("−", literal(text).replace("^2", "²"))
+
+
+def _power(shown: View) -> str:
+    return shown.unit.power.replace("^2", "²")
 
 
 def _beside(shown: View) -> str:
-    """The energy, and readings that put it in its place."""
+    """The energy, unless it leads, and readings that put it in its place."""
     result, clip = shown.result, shown.sides[0].clips[0]
     place = f"{in_band(shown.band.name)} at {shown.main} scale"
-    if not isinstance(result, Comparison):
-        text = f"Beside it: {ENERGY} {number(headline_power(result) ** 0.5)} rms code values"
-        floor = shown.sides[0].reading(clip).floor_db
-        if floor is None:
-            return f"{text} {place}"
-        return f"{text} {place}; quietest tenth {decibels(floor)} dB re 1 code²"
-    change = result.picture
-    parts: list[tuple[str, float | None]] = [
-        ("quietest tenth", result.floor_db),
-        ("sharpness", change.sharpness_db),
-        ("contrast", change.contrast_db),
-    ]
-    if result.paired is not None:
-        parts += [
-            ("not explained by the reference", band.unexplained_db)
-            for band in result.paired.bands
-            if band.band == result.headline.band
+    parts: list[tuple[str, float | None]]
+    if isinstance(result, Comparison):
+        energy = f"{ENERGY} {decibels(result.energy_db)} dB {place}"
+        change = result.picture
+        parts = [
+            ("quietest tenth", result.floor_db),
+            ("sharpness", change.sharpness_db),
+            ("contrast", change.contrast_db),
         ]
-    texts = [f"{name} {decibels(value)} dB" for name, value in parts if value is not None]
-    energy = f"{ENERGY} {decibels(result.energy_db)} dB {place}"
-    return f"Beside it: {'; '.join((energy, *texts))}"
+        if result.paired is not None:
+            parts += [
+                ("not explained by the reference", band.unexplained_db)
+                for band in result.paired.bands
+                if band.band == result.headline.band
+            ]
+        unit = "dB"
+    else:
+        rms = number(headline_power(result) ** 0.5)
+        energy = f"{ENERGY} {rms} rms {shown.unit.name} {place}"
+        parts = [("quietest tenth", shown.sides[0].reading(clip).floor_db)]
+        unit = f"dB re 1 {_power(shown)}"
+    texts = [f"{name} {decibels(value)} {unit}" for name, value in parts if value is not None]
+    if not result.settings.latent:
+        texts.insert(0, energy)
+    return f"Beside it: {'; '.join(texts)}" if texts else ""
 
 
 def _name_line(page: Page, side: Side, y: float) -> None:
@@ -220,6 +231,7 @@ def _facts(side: Side) -> str:
         _count(sum(clip.frames for clip in clips), "frame"),
         "no frame rate" if rate is None else f"{float(rate):.5g} frames/s",
         next(iter(sizes)) if len(sizes) == 1 else "several sizes",
+        "" if clips[0].info.channels is None else _count(clips[0].info.channels, "channel"),
         _count(side.rung.segments, "segment"),
         "damaged" if any(clip.lost is not None for clip in clips) else "",
     ]
@@ -234,7 +246,7 @@ def _count(number_of: int, thing: str) -> str:
 
 
 def _spectrum_and_table(shown: View, letters: Any) -> _Block:
-    rows = [row for row in shown.rows if row.plane == "y"]
+    rows = shown.main_rows
     first, second = next(letters), next(letters)
     has_hertz = shown.rate is not None and shown.transform.is_spectrum and not shown.in_hertz
     over = 0.31 if has_hertz else 0.02
@@ -248,12 +260,12 @@ def _spectrum_and_table(shown: View, letters: Any) -> _Block:
         if not shown.transform.is_spectrum:
             title = f"Second difference: {shown.segment} frames hold no spectrum"
         page.heading(MARGIN, top, first, title, key, 3.7)
-        _table(page, shown, "y", (second, right, top, WIDTH - MARGIN - right))
+        _table(page, shown, shown.plane, (second, right, top, WIDTH - MARGIN - right))
 
     return _Block(height, draw)
 
 
-PLANES: Final = {"y": "", "cb": " of Cb", "cr": " of Cr"}
+PLANES: Final = {"y": "", "cb": " of Cb", "cr": " of Cr", ALL_CHANNELS: ""}
 
 
 def _table(page: Page, shown: View, plane: str, where: tuple[str, float, float, float]) -> None:
@@ -261,9 +273,9 @@ def _table(page: Page, shown: View, plane: str, where: tuple[str, float, float, 
     rows = [row for row in shown.rows if row.plane == plane]
     title = f"{'Excess' if shown.is_pair else 'Level'}{PLANES.get(plane, plane)} by band"
     if shown.is_pair:
-        title += ", and rms in code values"
+        title += f", and rms in {shown.unit.name}"
     unreliable = any(not row.reliable for row in rows)
-    below = "* slow change leaks in" if unreliable else "code values"
+    below = "* slow change leaks in" if unreliable else shown.unit.name
     if shown.is_pair and not unreliable:
         below = "the primary band in bold"
     page.heading(left, top, letter, title, below, width)
@@ -271,9 +283,11 @@ def _table(page: Page, shown: View, plane: str, where: tuple[str, float, float, 
 
 
 def _chroma(shown: View, letters: Any) -> list[_Block]:
-    planes = [plane for plane in shown.planes if plane != "y"]
+    planes = [plane for plane in shown.planes if plane != shown.plane]
     if not planes:
         return []
+    if shown.result.settings.latent:
+        return [_channels(shown, next(letters))]
     named = [(plane, next(letters)) for plane in planes]
     heights = [bars.table_height([r for r in shown.rows if r.plane == p]) for p in planes]
     width = (INNER - 0.4) / 2
@@ -286,10 +300,37 @@ def _chroma(shown: View, letters: Any) -> list[_Block]:
     return [_Block(HEAD + max(heights), draw)]
 
 
+def _channels(shown: View, letter: str) -> _Block:
+    """The channels of a latent in the primary band, in two columns; of many those of the most."""
+    band = shown.band.name
+    rows = [
+        replace(row, band=row.plane)
+        for row in shown.rows
+        if row.plane != shown.plane and (row.scale, row.band) == (shown.main, band)
+    ]
+    count = len(rows)
+    chosen = sorted(rows, key=lambda row: -max(row.rms))[:MOST_CHANNELS]
+    rows = [row for row in rows if row in chosen]
+    half = -(-len(rows) // 2)
+    halves = [part for part in (rows[:half], rows[half:]) if part]
+    width = (INNER - 0.4) / 2
+    title = f"{'Excess' if shown.is_pair else 'Level'} of the channels in {literal(band)}"
+    below = f"{'and rms in ' if shown.is_pair else ''}{shown.unit.name}"
+    if count > len(rows):
+        below += f"; the {len(rows)} of {count} channels of the largest rms"
+
+    def draw(page: Page, top: float) -> None:
+        page.heading(MARGIN, top, letter, title, below, INNER)
+        for k, part in enumerate(halves):
+            bars.table(page, shown, part, MARGIN + k * (width + 0.4), top + HEAD, width, rows)
+
+    return _Block(HEAD + bars.table_height(halves[0]), draw)
+
+
 def _histograms(shown: View, letters: Any) -> _Block:
     letter = next(letters)
-    still = (2 * histogram.EDGES[0]) ** 0.5
-    below = f"still: below {still:.2g} code values"
+    still = (2 * histogram.EDGES[0]) ** 0.5 * shown.unit.size
+    below = f"still: below {still:.2g} {shown.unit.name}"
     if shown.fine is not None:
         below = f"thick: {CELLS[shown.main]}, thin: {CELLS[shown.fine]}; {below}"
     if shown.rate is None and shown.transform.is_spectrum:
@@ -351,7 +392,8 @@ def _energy(shown: View, letters: Any) -> list[_Block]:
         page.heading(MARGIN, top, first, f"Where: {band}, block scale", place.what, taken + 0.05)
         places.where(page, place, MARGIN + 0.02, top + HEAD, width, height)
         cuts = "; grey: cuts" if places.has_cuts(shown) else ""
-        below = f"segments of {shown.segment} frames; dotted: rounding{cuts}"
+        rounding = "; dotted: rounding" if shown.unit.rounding else ""
+        below = f"segments of {shown.segment} frames{rounding}{cuts}"
         title = f"When: {band}, {shown.main} scale"
         page.heading(left - 0.45, top, second, title, below, WIDTH - MARGIN - left + 0.45)
         places.timeline(page, shown, left, top + HEAD, WIDTH - MARGIN - left - 0.05, MAP_HEIGHT)

@@ -27,6 +27,7 @@ __all__ = ["histograms", "histograms_height"]
 Floats = npt.NDArray[np.float64]
 
 AMPLITUDES: Final[Floats] = np.sqrt(2 * histogram.EDGES)
+"""At the edges, in code values."""
 DB_WIDTHS: Final[Floats] = np.diff(10 * np.log10(histogram.EDGES))
 
 
@@ -49,10 +50,10 @@ def histograms(page: Page, view: View, left: float, top: float, width: float) ->
     pitch = (width + gap) / columns
     x_range = _amplitude_range(view)
     ceiling = 1.08 * max(
-        _density(side, scale, i).max()
+        _density(view, side, scale, i).max()
         for side in view.sides
         for scale in (view.main, view.fine)
-        if scale is not None and side.spectrum("y", scale) is not None
+        if scale is not None and side.spectrum(view.plane, scale) is not None
         for i, _ in view.bands
     )
     for n, (i, _) in enumerate(view.bands):
@@ -74,7 +75,9 @@ def histograms(page: Page, view: View, left: float, top: float, width: float) ->
             axes.set_ylabel("cells (% per dB)")
         _histogram_head(page, view, i, x, y, pitch - gap)
     last = top + histograms_height(view) - 0.05
-    page.text(left + width / 2, last, "amplitude √(2P) (code values)", size=SMALL, ha="center")
+    page.text(
+        left + width / 2, last, f"amplitude √(2P) ({view.unit.name})", size=SMALL, ha="center"
+    )
 
 
 def _ticks(x_range: tuple[float, float]) -> int:
@@ -109,7 +112,7 @@ def _histogram_head(page: Page, view: View, i: int, x: float, y: float, width: f
 
 def _outside(view: View, side: Side, i: int) -> tuple[float, float]:
     """Shares of the cells below and above the histogram's edges."""
-    found = side.spectrum("y", view.main)
+    found = side.spectrum(view.plane, view.main)
     if found is None:
         return 0.0, 0.0
     counts = found.counts[i]
@@ -133,9 +136,9 @@ def _outside_text(view: View, side: Side, i: int) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _density(side: Side, scale: str, i: int) -> Floats:
+def _density(view: View, side: Side, scale: str, i: int) -> Floats:
     """Share of the cells in each bin by its width, % per dB: bins are not equally wide."""
-    found = side.spectrum("y", scale)
+    found = side.spectrum(view.plane, scale)
     if found is None:
         return np.zeros(len(DB_WIDTHS))
     counts = found.counts[i]
@@ -145,13 +148,13 @@ def _density(side: Side, scale: str, i: int) -> Floats:
 def _draw_histogram(axes: Axes, view: View, side: Side, i: int) -> None:
     filled = side is view.sides[0]
     for scale in (view.fine, view.main):
-        if scale is None or side.spectrum("y", scale) is None:
+        if scale is None or side.spectrum(view.plane, scale) is None:
             continue
         main = scale == view.main
         style: dict[str, Any] = {"color": side.colour, "linestyle": side.dash}
         axes.stairs(
-            _density(side, scale, i),
-            AMPLITUDES,
+            _density(view, side, scale, i),
+            AMPLITUDES * view.unit.size,
             linewidth=1.2 if main else 0.6,
             alpha=1.0 if main else 0.6,
             zorder=4 if main else 3,
@@ -160,8 +163,8 @@ def _draw_histogram(axes: Axes, view: View, side: Side, i: int) -> None:
         )
         if main and filled:
             axes.stairs(
-                _density(side, scale, i),
-                AMPLITUDES,
+                _density(view, side, scale, i),
+                AMPLITUDES * view.unit.size,
                 fill=True,
                 color=side.colour,
                 alpha=0.18,
@@ -177,11 +180,13 @@ def _amplitude_range(view: View) -> tuple[float, float]:
         for scale in (view.main, view.fine):
             if scale is not None:
                 for i, _ in view.bands:
-                    total = np.maximum(total, _density(side, scale, i))
+                    total = np.maximum(total, _density(view, side, scale, i))
     used = np.flatnonzero(total > 0.02)
     low, high = (0, len(total)) if not used.size else (int(used[0]), int(used[-1]) + 1)
     first, last = math.log10(AMPLITUDES[low]), math.log10(AMPLITUDES[high])
     if not used.size:
         first, last = -2.0, 0.0
+    size = math.log10(view.unit.size)
+    first, last = first + size, last + size
     missing = max(0.0, 2.0 - (last - first)) / 2
     return 10 ** (first - 0.05 - missing), 10 ** (last + 0.05 + missing)

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from flickerscope.measurement import Clip, key
 from flickerscope.report.style import DIVERGING, FAINT, GREY, SEQUENTIAL, SMALL, Page
 from flickerscope.report.view import Side, View
+from flickerscope.units import Unit
 
 __all__ = ["Place", "blend", "colour_limit", "draw_cuts", "place", "step", "timeline", "where"]
 
@@ -30,12 +31,19 @@ MANY_SHOTS: Final = 60
 
 
 class Place:
-    """What the map shows: values in code values, and the picture under them."""
+    """What the map shows: values, the picture under them, the unit that they are in."""
 
     def __init__(
-        self, values: Floats, picture: npt.NDArray[np.uint8] | None, signed: bool, what: str
+        self,
+        values: Floats,
+        picture: npt.NDArray[np.uint8] | None,
+        unit: Unit,
+        what: str,
+        *,
+        signed: bool = False,
     ) -> None:
-        self.values, self.picture, self.signed, self.what = values, picture, signed, what
+        self.values, self.picture, self.unit, self.what = values, picture, unit, what
+        self.signed = signed
         shape = values.shape if picture is None else picture.shape
         self.aspect = shape[1] / shape[0]
         """Width by height."""
@@ -49,16 +57,16 @@ def place(view: View) -> Place:
         side = view.sides[0]
         clip = side.clips[0]
         what = f"first video of the {side.role}" if view.is_pair else "first video"
-        return Place(np.sqrt(side.reading(clip).map), clip.picture, False, what)
+        return Place(np.sqrt(side.reading(clip).map), clip.picture, view.unit, what)
     picture = _picture(view.sides[-1]) if view.is_pair else None
     own = _picture(view.sides[0])
     picture = own if picture is None else picture
     if not view.is_pair:
-        return Place(first, picture, False, view.sides[0].role)
+        return Place(first, picture, view.unit, view.sides[0].role)
     second = maps[1]
     if second is None or second.shape != first.shape:
-        return Place(first, own, False, "prediction; the reference has another shape")
-    return Place(first - second, picture, True, "prediction − reference")
+        return Place(first, own, view.unit, "prediction; the reference has another shape")
+    return Place(first - second, picture, view.unit, "prediction − reference", signed=True)
 
 
 def _mean_map(side: Side) -> Floats | None:
@@ -76,7 +84,7 @@ def _picture(side: Side) -> npt.NDArray[np.uint8] | None:
 def where(page: Page, shown: Place, left: float, top: float, width: float, height: float) -> None:
     """The map over the picture, and its colour bar, in a box of this size."""
     axes = page.axes(left, top, width, height)
-    limit, beyond = colour_limit(shown.values)
+    limit, beyond = colour_limit(shown.values, LEAST * shown.unit.size)
     norm = Normalize(-limit if shown.signed else 0, limit)
     colours = DIVERGING if shown.signed else SEQUENTIAL
     axes.imshow(
@@ -104,7 +112,7 @@ def where(page: Page, shown: Place, left: float, top: float, width: float, heigh
     bar.update_ticks()
     bar.outline.set_linewidth(0.5)
     bar_axes.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5, color=GREY)
-    bar.set_label("rms (code values)", fontsize=SMALL, labelpad=2)
+    bar.set_label(f"rms ({shown.unit.name})", fontsize=SMALL, labelpad=2)
 
 
 LEAST: Final = 0.5
@@ -152,7 +160,8 @@ def timeline(page: Page, view: View, left: float, top: float, width: float, heig
     """Level of the headline band, segment by segment."""
     axes = page.axes(left, top, width, height)
     highest, last = math.sqrt(view.band.epsilon), 0.0
-    axes.axhline(highest, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
+    if highest:
+        axes.axhline(highest, color=GREY, linewidth=0.7, linestyle=":", gid="rounding")
     for side in view.sides:
         for clip in side.clips:
             values = _draw_series(axes, view, side, clip)
@@ -162,16 +171,16 @@ def timeline(page: Page, view: View, left: float, top: float, width: float, heig
 
 
 def finish_series(axes: Axes, view: View, last: float, highest: float) -> None:
-    """Cuts, limits and labels of rms code values over time, up to ``last`` and ``highest``."""
+    """Cuts, limits and labels of rms values over time, up to ``last`` and ``highest``."""
     draw_cuts(axes, view)
     axes.set_xlim(0, last)
-    axes.set_ylim(0, 1.1 * highest)
+    axes.set_ylim(0, 1.1 * highest or 1)
     in_frames = all(clip.rate is None for side in view.sides for clip in side.clips)
     whole = in_frames or last > 6
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 5, 6, 10], integer=whole))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel("time (frames)" if in_frames else "time (s)")
-    axes.set_ylabel("rms (code values)")
+    axes.set_ylabel(f"rms ({view.unit.name})")
 
 
 def step(clip: Clip) -> float:
@@ -182,7 +191,7 @@ def step(clip: Clip) -> float:
 def _draw_series(axes: Axes, view: View, side: Side, clip: Clip) -> Floats:
     """A curve a shot, each point in the middle of its segment; bars show how long one is."""
     reading = side.reading(clip)
-    values = np.sqrt(reading.series[key("y", view.main)][:, view.primary])
+    values = np.sqrt(reading.series[key(view.plane, view.main)][:, view.primary])
     half = side.segment * step(clip) / 2
     middle = (np.array(reading.times) - clip.start) + half
     shots = np.array(reading.shots)

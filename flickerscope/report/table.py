@@ -39,6 +39,7 @@ COMPARISON_COLUMNS = (
     "pred_share",
     "ref_share",
     "reason",
+    "unit",
 )
 ANALYSIS_COLUMNS = (
     "video",
@@ -54,6 +55,7 @@ ANALYSIS_COLUMNS = (
     "rms",
     "share",
     "reason",
+    "unit",
 )
 
 ALONG_MOTION = "along motion"
@@ -92,12 +94,13 @@ MOTION_READINGS = (
 def comparison_csv(result: Comparison) -> str:
     """One row for every motion-compensated reading, then one for every plane, scale and band.
 
-    Bands in cycles/frame, powers in code^2, shares from 0 to 1.
+    Bands in cycles/frame, rms in the unit named, powers in its square, shares from 0 to 1.
     """
     names = {
         "pred": _names(result.pred),
         "ref": _names(result.ref),
         "verdict": result.verdict,
+        "unit": result.pred.unit.name,
     }
     bands = (
         {column: getattr(row, column) for column in COMPARISON_COLUMNS if hasattr(row, column)}
@@ -119,7 +122,7 @@ def _motion_excess_rows(result: Comparison) -> Iterator[dict[str, Any]]:
         for role, side in (("pred", result.pred), ("ref", result.ref))
     }
     headline = comparison_headline(result)
-    for reading, row in _motion_rows(sides, headline):
+    for reading, row in _motion_rows(sides, headline, result.settings.main_plane):
         ours, theirs = (
             None if side is None else getattr(side, reading.field) for side in sides.values()
         )
@@ -133,7 +136,7 @@ def _motion_excess_rows(result: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _motion_rows(
-    sides: Mapping[str, MotionSummary | None], headline: Headline
+    sides: Mapping[str, MotionSummary | None], headline: Headline, main: str
 ) -> Iterator[tuple[_Reading, dict[str, Any]]]:
     """The headline even where it was not measured, and what else was; by role of the sides."""
     for reading in MOTION_READINGS:
@@ -145,7 +148,7 @@ def _motion_rows(
         if not leads and all(value is None for value in values.values()):
             continue
         row: dict[str, Any] = {
-            "plane": reading.plane,
+            "plane": main if reading.plane == "y" else reading.plane,
             "scale": ALONG_MOTION,
             "band": reading.name,
             "reliable": headline.value is not None,
@@ -165,7 +168,9 @@ def _motion_rows(
 def _video_rows(result: Measurement) -> Iterator[dict[str, Any]]:
     bands = {band.name: band for band in result.transform().bands}
     sides = {"": summarize_motion(result.clips)}
-    leading = (row for _, row in _motion_rows(sides, analysis_headline(result)))
+    leading = (
+        row for _, row in _motion_rows(sides, analysis_headline(result), result.settings.main_plane)
+    )
     rest = (
         dict(row)
         | {
@@ -176,7 +181,8 @@ def _video_rows(result: Measurement) -> Iterator[dict[str, Any]]:
         }
         for row in analysis_rows(result)
     )
-    return (row | {"video": _names(result)} for row in chain(leading, rest))
+    named = {"video": _names(result), "unit": result.unit.name}
+    return (row | named for row in chain(leading, rest))
 
 
 def _names(result: Measurement) -> str:

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from flickerscope import excess
 from flickerscope.comparison import Comparison
 from flickerscope.measurement import Clip, Measurement, Reading, Rung, Spectrum, key
-from flickerscope.report.document import analysis_rows, headline_scale
-from flickerscope.report.style import BLUE, ORANGE, literal
+from flickerscope.report.document import analysis_rows
+from flickerscope.report.style import BLUE, ORANGE, literal, number
 from flickerscope.rungs import headline_band
 from flickerscope.spectrum import Band, Transform
+from flickerscope.units import CODE, Unit
 
 __all__ = ["CELLS", "Row", "Side", "View", "view"]
 
@@ -79,7 +80,7 @@ class Row:
     excess_db: float | None
     """``None`` for a video alone."""
     rms: tuple[float, ...]
-    """Of each side, code values."""
+    """Of each side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,26 @@ class View:
     """Scale drawn thinner beside it."""
     rows: tuple[Row, ...]
     lines: tuple[excess.Line, ...]
-    """Of the luma, at the scales that are drawn."""
+    """Of the main plane, at the scales that are drawn."""
     rate: Fraction | None
     """Frames a second that frequencies of all sides can be turned into Hz with."""
     in_hertz: bool
     """Whether the sides share a frequency axis in Hz only."""
+
+    @property
+    def unit(self) -> Unit:
+        """Of the samples."""
+        return self.transform.unit
+
+    @property
+    def plane(self) -> str:
+        """That the headline is about."""
+        return self.result.settings.main_plane
+
+    @property
+    def main_rows(self) -> list[Row]:
+        """Of that plane."""
+        return [row for row in self.rows if row.plane == self.plane]
 
     @property
     def is_pair(self) -> bool:
@@ -129,6 +145,13 @@ class View:
     def planes(self) -> list[str]:
         """Luma first."""
         return list(dict.fromkeys(row.plane for row in self.rows))
+
+    def number(self, value: float) -> str:
+        """Such as an rms: code values as usual, those of a latent whatever their size."""
+        if self.unit == CODE or 0.001 <= value < 10_000 or not value:
+            return number(value)
+        mantissa, _, power = f"{value:.1e}".partition("e")
+        return f"{mantissa}e{int(power)}".replace("-", "−")
 
     def range_text(self, band: Band) -> str:
         """Ends of a band, in Hz where they are known, else in cycles/frame without the unit."""
@@ -166,6 +189,7 @@ def _of_pair(result: Comparison) -> View:
     scales = list(dict.fromkeys(row.scale for row in rows))
     main = result.headline.scale
     drawn = main, _fine(scales, main)
+    plane = result.settings.main_plane
     names_of_bands = [band.name for band in result.transform.bands]
     return View(
         result=result,
@@ -176,7 +200,7 @@ def _of_pair(result: Comparison) -> View:
         main=main,
         fine=drawn[1],
         rows=rows,
-        lines=tuple(n for n in result.lines if n.plane == "y" and n.scale in drawn),
+        lines=tuple(n for n in result.lines if n.plane == plane and n.scale in drawn),
         rate=rates[0] if in_hertz else shared,
         in_hertz=in_hertz,
     )
@@ -189,14 +213,14 @@ def _of_one(result: Measurement) -> View:
         Row(r["plane"], r["scale"], r["band"], r["reliable"], None, (r["rms"],))
         for r in analysis_rows(result)
     )
-    main = headline_scale(result.settings)
+    main, plane = result.settings.main_scale, result.settings.main_plane
     fine = _fine(list(dict.fromkeys(row.scale for row in rows)), main)
     lines = [
         line
         for scale in (main, fine)
         if scale is not None
         for line in excess.find_lines(
-            key("y", scale), (side.rung.spectra[key("y", scale)], transform)
+            key(plane, scale), (side.rung.spectra[key(plane, scale)], transform)
         )
     ]
     return View(

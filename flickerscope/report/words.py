@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from flickerscope.comparison import Comparison
-from flickerscope.excess import FLICKER_EPSILON, MotionSummary, summarize_motion
+from flickerscope.excess import (
+    FLICKER_EPSILON,
+    MotionSummary,
+    headline_power,
+    summarize_motion,
+)
 from flickerscope.judge import SWITCHED_OFF, Ruling, percent, plain, signed
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion import CarriedReading
 from flickerscope.pulse import own_pulses
+from flickerscope.rungs import headline_band
 from flickerscope.spectrum import SECOND_DIFFERENCE
 
 __all__ = [
@@ -77,6 +83,11 @@ class Headline:
 def comparison_headline(result: Comparison) -> Headline:
     """The excess; no value where a coverage says that none can be relied on."""
     motion, reason = result.motion, _unmeasured(result)
+    if result.settings.latent:
+        row = result.headline
+        energy = f"excess {signed(row.excess_db)} dB"
+        both = f"pred {row.pred_rms:.3g}, ref {row.ref_rms:.3g} rms {result.pred.unit.name}"
+        return _of_latent(energy, row.band, row.scale, (both,), reason)
     if motion is None:
         return Headline(None, reason, _refusal(reason), ())
     sides = motion.pred, motion.ref
@@ -91,6 +102,12 @@ def comparison_headline(result: Comparison) -> Headline:
 def analysis_headline(result: Measurement) -> Headline:
     """The flicker of one or more videos without a reference."""
     summary = summarize_motion(result.clips)
+    if result.settings.latent:
+        energy = f"{headline_power(result) ** 0.5:.3g} rms {result.unit.name}"
+        transform = result.transform()
+        band = transform.bands[headline_band(result.settings, transform)].name
+        reason = motion_reason(result.clips)
+        return _of_latent(energy, band, result.settings.main_scale, (), reason)
     if summary is None:
         reason = motion_reason(result.clips)
         return Headline(None, reason, _refusal(reason), ())
@@ -101,6 +118,14 @@ def analysis_headline(result: Measurement) -> Headline:
         return Headline(None, reason, _refusal(reason), details)
     title = f"Motion-compensated flicker {plain(summary.rms)} rms code values{_found([summary])}"
     return Headline(summary.rms, None, title, details)
+
+
+def _of_latent(
+    energy: str, band: str, scale: str, details: tuple[str, ...], reason: str | None
+) -> Headline:
+    """The energy leads where there is no motion to follow; it is no value of the headline's."""
+    title = f"High-frequency energy {energy} {in_band(band)} at {scale} scale"
+    return Headline(None, reason, title, (*details, f"{FLICKER} not measured: {reason}"))
 
 
 def ground_sentence(ruling: Ruling) -> str:

@@ -32,6 +32,10 @@ class Calibration:
     """95th percentile of the size of a single excess, dB."""
 
 
+LEAST: Final = 1e-300
+"""Power that stands for none where nothing is added to it, as of a latent."""
+
+
 def calibrate(powers: Sequence[float], epsilons: Sequence[float]) -> Calibration | None:
     """Excess ``10 log10((P_a + eps)/(P_b + eps))`` of random disjoint pairs of references.
 
@@ -41,7 +45,7 @@ def calibrate(powers: Sequence[float], epsilons: Sequence[float]) -> Calibration
     count = len(powers)
     if count < 4:
         return None
-    levels = 10 * np.log10(np.maximum(powers, 0.0) + np.asarray(epsilons))
+    levels = 10 * np.log10(np.maximum(powers, LEAST) + np.asarray(epsilons))
     repeats = max(1, min(REPEATS, MOST_VALUES // count))
     draw = np.random.Generator(np.random.PCG64(SEED))
     pairs = count // 2

@@ -151,6 +151,7 @@ def open_clip(path: str, choices: Choices, workers: Workers) -> Source:
         path,
         **{name: choices.form[name] for name in taken_by(path)},
         planes=choices.settings.planes,
+        latent=choices.settings.latent,
         threads=resources.threads,
         memory=resources.memory,
         files=_file_options(choices),
@@ -169,7 +170,8 @@ def open_header(path: str, choices: Choices) -> tuple[int | None, Fraction | Non
         from flickerscope.video.header import promised_length
 
         return promised_length(path, _file_options(choices))
-    info = open_source(path, **{name: choices.form[name] for name in taken}).info
+    form = {name: choices.form[name] for name in taken}
+    info = open_source(path, **form, latent=choices.settings.latent).info
     return info.promised_frames, info.rate
 
 

@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 import torch
 
 from flickerscope.errors import InputError
-from flickerscope.inputs.source import FileOptions, Frame, Plane, VideoInfo
+from flickerscope.inputs.source import Described, FileOptions, Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
 from flickerscope.video.reader import VideoFile
 
@@ -39,7 +39,7 @@ COMMAND: Final = (
 )
 
 
-class IsolatedFile:
+class IsolatedFile(Described):
     """A `VideoFile` whose decoder runs in another process.
 
     The processes stay warm: one serves file after file. Where one dies or takes too long, the file
@@ -60,16 +60,6 @@ class IsolatedFile:
         with _Loan(self._job) as child:
             opened: tuple[VideoInfo, tuple[Plane, ...]] = child.ask("open", self._job)
             self._info, self._planes = opened
-
-    @property
-    def info(self) -> VideoInfo:
-        """Description, from the container and the first frame."""
-        return self._info
-
-    @property
-    def planes(self) -> tuple[Plane, ...]:
-        """Luma, then Cb and Cr where they were asked for."""
-        return self._planes
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order of their presentation; their memory is their own."""

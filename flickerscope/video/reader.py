@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from flickerscope.errors import InputError
 from flickerscope.inputs.pixels import line_of, names_of, plane_tensor, rgb_fixed
 from flickerscope.inputs.probe import check_file
-from flickerscope.inputs.source import FileOptions, Frame, Plane, VideoInfo
+from flickerscope.inputs.source import Described, FileOptions, Frame, Plane
 from flickerscope.settings import Planes
 from flickerscope.video.description import (
     describe,
@@ -38,7 +38,7 @@ from flickerscope.video.stream import (
 __all__ = ["VideoFile"]
 
 
-class VideoFile:
+class VideoFile(Described):
     """A video file, decoded anew by each `frames`; the planes view the decoder's memory."""
 
     def __init__(
@@ -92,16 +92,6 @@ class VideoFile:
             )
             self._replay = Replay(stream, survey) if survey.packets else None
         return picture
-
-    @property
-    def info(self) -> VideoInfo:
-        """Description, from the container and the first frame."""
-        return self._info
-
-    @property
-    def planes(self) -> tuple[Plane, ...]:
-        """Luma, then Cb and Cr where they were asked for."""
-        return self._planes
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order of their presentation; a damaged one is counted and left out."""
