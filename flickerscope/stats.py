@@ -22,8 +22,11 @@ __all__ = [
     "holm",
     "judge_batch",
     "mann_whitney_p",
+    "mean_interval",
+    "mean_p",
     "median_interval",
     "median_lower_bound",
+    "percentile_interval",
     "signed_rank_p",
     "summarize_batch",
 ]
@@ -187,6 +190,40 @@ def median_interval(values: Values, *, alpha: float = ALPHA) -> Interval:
     return Interval(middle, float(kept[rank - 1]), float(kept[-rank]))
 
 
+def mean_interval(values: Values, *, alpha: float = ALPHA) -> Interval:
+    """The mean, with Student's interval: for a few repeats of one experiment, such as seeds."""
+    from scipy.stats import t
+
+    kept = _checked(values)
+    middle = float(kept.mean())
+    if len(kept) < 2:
+        return Interval(middle, None, None)
+    reach = float(t.ppf(1 - alpha / 2, len(kept) - 1)) * _standard_error(kept)
+    return Interval(middle, middle - reach, middle + reach)
+
+
+def mean_p(values: Values) -> float:
+    """Two-sided p-value of Student's test that the mean is 0; 1.0 where all values are 0."""
+    from scipy.stats import t
+
+    kept = _checked(values)
+    if len(kept) < 2 or not kept.any():
+        return 1.0
+    error = _standard_error(kept)
+    if error == 0:
+        return 0.0
+    return float(2 * t.sf(abs(kept.mean()) / error, len(kept) - 1))
+
+
+def percentile_interval(estimate: float, draws: Values, *, alpha: float = ALPHA) -> Interval:
+    """An estimate between the ends that leave out ``alpha / 2`` of its bootstrap draws each.
+
+    Source: Efron & Tibshirani 1993, chapter 13.
+    """
+    low, high = np.quantile(_checked(draws), [alpha / 2, 1 - alpha / 2]).tolist()
+    return Interval(estimate, low, high)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for their number, in the order given (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
@@ -256,6 +293,10 @@ def hodges_lehmann(x: Values, y: Values, *, alpha: float = ALPHA) -> Interval:
     if not rank:
         return Interval(middle, None, None)
     return Interval(middle, float(differences[rank - 1]), float(differences[-rank]))
+
+
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def _checked(values: Values) -> Floats:

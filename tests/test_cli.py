@@ -25,7 +25,7 @@ from flickerscope.video import encode
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"
-COMMANDS = ("compare", "analyze", "demo")
+COMMANDS = ("compare", "analyze", "demo", "experiment")
 EPSILON = reference.rounding_floor(0.25, 0.5)
 EXCESS = 10 * math.log10((9 + EPSILON) / EPSILON)
 """Of an alternation by +-3 over a still reference, dB in HF."""

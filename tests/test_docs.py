@@ -55,7 +55,10 @@ def test_the_readme_begins_with_install_and_try_then_install_and_test() -> None:
     ]
 
 
-@pytest.mark.parametrize("command", ["", "compare", "analyze", "measure", "scan", "demo"])
+COMMANDS = "compare", "analyze", "measure", "scan", "demo", "experiment"
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_option_is_on_the_page_of_the_command_line(command: str) -> None:
     page = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
     line = [sys.executable, "-m", "flickerscope", *command.split(), "--help"]

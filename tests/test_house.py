@@ -57,6 +57,7 @@ FLOORS = {
     "stats": 5,
     "demo": 6,
     "metrics": 6,
+    "experiment": 7,
     "report": 6,
     "scan": 7,
     "__main__": 8,

@@ -13,13 +13,17 @@ from flickerscope.errors import InputError, SettingsError
 from flickerscope.stats import (
     Batch,
     Counts,
+    Interval,
     average_within,
     hodges_lehmann,
     holm,
     judge_batch,
     mann_whitney_p,
+    mean_interval,
+    mean_p,
     median_interval,
     median_lower_bound,
+    percentile_interval,
     signed_rank_p,
     summarize_batch,
 )
@@ -208,3 +212,23 @@ def test_the_power_is_what_the_design_promises(count: int, power: float) -> None
     random = np.random.default_rng(count)
     found = [signed_rank_p(random.normal(2, 3, count)) < 0.05 for _ in range(2500)]
     assert np.mean(found) == pytest.approx(power, abs=0.03)
+
+
+def test_the_interval_and_the_p_value_of_a_mean_are_students() -> None:
+    values = [3.1, 2.4, 2.9, 4.0, 3.3]
+    theirs = scipy.stats.ttest_1samp(values, 0)
+    found, ends = mean_interval(values), theirs.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+    assert found.estimate == pytest.approx(np.mean(values))
+    assert mean_p(values) == pytest.approx(theirs.pvalue)
+
+
+def test_one_value_has_no_interval_and_zeros_are_no_evidence() -> None:
+    assert mean_interval([2.0]) == Interval(2.0, None, None)
+    assert mean_p([2.0]) == mean_p([0.0, 0.0, 0.0]) == 1.0
+    assert mean_p([2.0, 2.0, 2.0]) == 0.0
+
+
+def test_the_interval_of_draws_leaves_out_a_fortieth_at_each_end() -> None:
+    found = percentile_interval(500.0, np.arange(1001.0))
+    assert (found.low, found.estimate, found.high) == pytest.approx((25, 500, 975))

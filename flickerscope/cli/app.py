@@ -17,6 +17,7 @@ from flickerscope import __version__
 from flickerscope.cli.analyze import analyze_command
 from flickerscope.cli.compare import compare_command
 from flickerscope.cli.demo import demo_command
+from flickerscope.cli.experiment import experiment_command
 from flickerscope.cli.measure import measure_command
 from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain
 from flickerscope.cli.scan import scan_command
@@ -58,6 +59,7 @@ app.command("analyze")(analyze_command)
 app.command("measure")(measure_command)
 app.command("scan")(scan_command)
 app.command("demo")(demo_command)
+app.command("experiment")(experiment_command)
 
 
 def main() -> NoReturn:

@@ -86,8 +86,8 @@ def show(summary: RenderableType) -> None:
 
 
 @contextmanager
-def progress_bar(hidden: bool) -> Iterator[Progress | None]:
-    """A bar for every video on stderr, where that is a terminal."""
+def progress_bar(hidden: bool, *, unit: str = "frames") -> Iterator[Progress | None]:
+    """A bar for every video, or what else is counted, on stderr, where that is a terminal."""
     if hidden or not sys.stderr.isatty():
         yield None
         return
@@ -106,7 +106,7 @@ def progress_bar(hidden: bool) -> Iterator[Progress | None]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("frames"),
+        TextColumn(unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -166,7 +166,7 @@ class Journal:
 
     def _foreign(self, line: int) -> InputError:
         return InputError(
-            f"{self.path}:{line}: is no record of a scan; name another folder, or remove the file"
+            f"{self.path}:{line}: is no record of a run; name another folder, or remove the file"
         )
 
     def _unwritable(self, error: OSError) -> OutputError:

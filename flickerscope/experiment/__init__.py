@@ -1,0 +1,1 @@
+"""Does the frame loss make models flicker, and does the difference loss help? An experiment."""

@@ -1,0 +1,235 @@
+"""Runs an experiment: part by part for each seed, kept as they come, and gone on with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flickerscope import __version__
+from flickerscope.errors import FlickerscopeError, InputError
+from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm, flicker_form
+from flickerscope.experiment.clips import CLASSES, FRAMES, Content, render
+from flickerscope.experiment.findings import Records
+from flickerscope.experiment.linear import denoiser_null, linear_arms
+from flickerscope.experiment.plan import FORMAT, Plan
+from flickerscope.experiment.readings import Reading, smoothed, targets
+from flickerscope.losses import SpectralLoss, diff
+from flickerscope.resources import pick_resources, plain_arithmetic, torch_to_ourselves
+from flickerscope.scan.journal import Journal, fingerprint
+from flickerscope.scan.lock import locked
+from flickerscope.scan.pool import run_jobs
+
+__all__ = ["Checks", "Experiment", "Job", "Progress", "do_part", "run_experiment"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is counted, how many are done, and how many there are."""
+
+STREAMS: Final = ("training clips", "test clips", "noise", "weights", "batches")
+"""Random numbers that do not depend on one another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What must hold in exact arithmetic, as it came out."""
+
+    null_gradient: float
+    """Largest gradient of the flicker loss (s = 8) at the optimum of the frame loss, clip-wide
+    denoiser, over that of a model that gives nothing: 0 where the null hypothesis holds."""
+    identity: float
+    """Largest relative difference between the flicker loss (in sums, s = 8) and the weighted DCT-II
+    spectrum of the error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Experiment:
+    """All readings of an experiment."""
+
+    plan: Plan
+    device: str
+    """That models were trained on."""
+    records: Records
+    checks: Checks
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One part for one seed."""
+
+    plan: Plan
+    part: str
+    seed: int
+    device: str
+
+    @property
+    def key(self) -> str:
+        """The same for what gives the same numbers; other seeds do not matter."""
+        choices = {name: value for name, value in self.plan.to_dict().items() if name != "seeds"}
+        where = self.device if self.part != "linear" else "cpu"
+        parts = (FORMAT, __version__, torch.__version__, choices, self.part, self.seed, where)
+        return fingerprint(*parts)
+
+
+def run_experiment(
+    plan: Plan,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Experiment:
+    """Do all parts of a plan for all seeds.
+
+    Args:
+        plan: what to do.
+        device: on which models are trained; the linear ones are solved on the CPU in float64.
+        threads: processes on the CPU, of one thread each, so that numbers do not depend on how
+            many there are; default one a core.
+        journal: a file that keeps every part as it is done; what it holds is not done again.
+        progress: called as parts are done.
+
+    Raises:
+        SettingsError, DeviceError: a plan or a device that is not possible.
+        InputError, OutputError: the journal is none, or cannot be written.
+    """
+    resources = pick_resources(device, threads=threads)
+    jobs = [
+        Job(plan, part, seed, str(resources.device))
+        for seed in range(plan.seeds)
+        for part in plan.parts
+    ]
+    kept: dict[str, dict[str, Any]] = {}
+    with nullcontext() if journal is None else _opened(journal) as book:
+        if book is not None:
+            kept |= {job.key: book[job.key] for job in jobs if job.key in book}
+        for record in _done(jobs, kept, resources.threads, progress):
+            kept[record["key"]] = record
+            if book is not None:
+                book.add(record)
+    return _collected(plan, str(resources.device), [kept[job.key] for job in jobs])
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Journal]:
+    """A journal that no other run writes to."""
+    with locked(path), Journal(path) as book:
+        yield book
+
+
+def _done(
+    jobs: Sequence[Job],
+    kept: dict[str, dict[str, Any]],
+    threads: int,
+    progress: Progress | None,
+) -> Iterator[dict[str, Any]]:
+    """Records of the jobs that are not kept yet, as they come."""
+    left = [job for job in jobs if job.key not in kept]
+    count = len(jobs) - len(left)
+
+    def tell() -> None:
+        if progress is not None:
+            progress("experiment", count, len(jobs))
+
+    tell()
+    workers = min(threads, len(left))
+    on_cpu = all(job.device == "cpu" for job in left)
+    if workers < 2 or not on_cpu:
+        for job in left:
+            yield do_part(job)
+            count += 1
+            tell()
+        return
+    for outcome in run_jobs(do_part, left, workers=workers):
+        if outcome.status != "ok":
+            raise FlickerscopeError(f"seed {left[outcome.index].seed}: {outcome.reason}")
+        yield outcome.value
+        count += 1
+        tell()
+
+
+def do_part(job: Job) -> dict[str, Any]:
+    """One part for one seed, as a plain record."""
+    with torch_to_ourselves():
+        record = _linear(job)
+    return {"key": job.key, "seed": job.seed, "part": job.part, **record}
+
+
+def _linear(job: Job) -> dict[str, Any]:
+    plan = job.plan
+    with plain_arithmetic(torch.device("cpu")):
+        train = _contents(job.seed, "training clips", plan.train_clips, plan.size)
+        test = _contents(job.seed, "test clips", plan.test_clips, plan.size)
+        made = linear_arms(
+            {content.name: content.clips for content in train},
+            {content.name: content.clips for content in test},
+            _stream(job.seed, "noise"),
+        )
+        checks = {
+            "null_gradient": denoiser_null(
+                torch.cat([content.clips for content in train]), flicker_form(8, FRAMES)
+            ),
+            "identity": _identity(made[Arm("per-frame denoiser", FRAME)], test),
+        }
+        return {"checks": checks, "readings": list(_read(made, test))}
+
+
+def _contents(seed: int, stream: str, count: int, size: int) -> list[Content]:
+    generator = _stream(seed, stream)
+    return [Content(name, render(name, count, size, generator), ("",) * count) for name in CLASSES]
+
+
+def _stream(seed: int, name: str) -> torch.Generator:
+    """Random numbers of a seed, on the CPU: the same on every device."""
+    state = np.random.SeedSequence([seed, STREAMS.index(name)]).generate_state(1)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+def _read(made: dict[Arm, dict[str, Tensor]], test: Sequence[Content]) -> Iterator[dict[str, Any]]:
+    """Plain readings of all arms; those of the frame loss also smoothed over time by one pass."""
+    for content in test:
+        for target, mine in targets(content):
+            for arm, clips in made.items():
+                if content.name not in clips:
+                    continue
+                pred = clips[content.name][mine]
+                base = arm.loss == FRAME
+                yield _plain(arm, content.name, target.read(pred, smoothing=base))
+                if base:
+                    arm = Arm(arm.model, SMOOTHED, arm.made)
+                    yield _plain(arm, content.name, target.read(smoothed(pred, 1)))
+
+
+def _plain(arm: Arm, content: str, reading: Reading) -> dict[str, Any]:
+    return {**asdict(arm), "content": content, **reading.to_dict()}
+
+
+def _identity(made: dict[str, Tensor], test: Sequence[Content]) -> float:
+    """Relative difference of both sides of the identity, on the errors of a model."""
+    worst = 0.0
+    for content in test:
+        error = (made[content.name] - content.clips).double()
+        direct = error.square().sum() + 8 * error.diff(dim=1).square().sum()
+        spectral = SpectralLoss(diff(8), reduction="sum")(error, torch.zeros_like(error))
+        worst = max(worst, abs(float(spectral / direct) - 1))
+    return worst
+
+
+def _collected(plan: Plan, device: str, records: Sequence[dict[str, Any]]) -> Experiment:
+    by_arm: dict[Arm, dict[str, dict[int, list[Reading]]]] = {}
+    checks = [record["checks"] for record in records if "checks" in record]
+    for record in records:
+        for plain in record["readings"]:
+            own = dict(plain)
+            arm = Arm(own.pop("model"), own.pop("loss"), own.pop("made"))
+            by_content = by_arm.setdefault(arm, {}).setdefault(own.pop("content"), {})
+            by_content.setdefault(record["seed"], []).append(Reading.from_dict(own))
+    if not checks:
+        raise InputError("an experiment without its linear part has nothing to check")
+    worst = {name: max(check[name] for check in checks) for name in checks[0]}
+    return Experiment(plan=plan, device=device, records=by_arm, checks=Checks(**worst))

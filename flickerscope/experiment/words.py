@@ -1,0 +1,58 @@
+"""What an experiment found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from flickerscope.experiment.arms import FRAME, SMOOTHED
+from flickerscope.experiment.findings import Effect, Finding
+from flickerscope.experiment.run import Experiment
+from flickerscope.stats import Interval
+
+__all__ = ["KEY", "check_sentences", "describe", "listed", "ranged"]
+
+KEY: Final = (
+    "excess, deficit: over 1 dB more or less than the reference, with 95 % confidence; calibrated: "
+    "within 1 dB; undecided: none of these. MC: it is the motion-compensated flicker that is in "
+    "excess. *: most of that energy does not follow the reference (slope below 0.5)."
+)
+
+
+def describe(result: Experiment) -> str:
+    """What was done, in a line."""
+    plan = result.plan
+    seeds = f"{plan.seeds} seed{'' if plan.seeds == 1 else 's'}"
+    return f"{seeds}, {plan.test_clips} test clips of each class; closed-form linear models"
+
+
+def check_sentences(result: Experiment) -> Iterator[str]:
+    """What holds exactly, and how exactly it came out."""
+    checks = result.checks
+    yield (
+        "Null hypothesis at the optimum of a clip-wide model: the difference loss changes nothing "
+        f"(gradient {checks.null_gradient:.0e} of that at the start)."
+    )
+    yield f"Loss and weighted DCT spectrum agree to {checks.identity:.0e}."
+
+
+def ranged(value: Interval | None, digits: int = 1, *, sign: bool = True) -> str:
+    """An estimate and the half-width of its interval."""
+    if value is None:
+        return "-"
+    text = f"{value.estimate:{'+' if sign else ''}.{digits}f}"
+    if float(text) == 0:
+        text = text.replace("-", "+") if sign else text.removeprefix("-")
+    if value.low is None or value.high is None:
+        return text
+    return f"{text} ±{(value.high - value.low) / 2:.{digits}f}"
+
+
+def listed(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that a table shows: what is smoothed afterwards is a control, and left out."""
+    return [finding for finding in findings if finding.arm.loss != SMOOTHED]
+
+
+def effects_listed(effects: Sequence[Effect]) -> list[Effect]:
+    """The same of effects."""
+    return [e for e in effects if e.arm.loss not in (FRAME, SMOOTHED)]

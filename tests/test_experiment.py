@@ -1,0 +1,553 @@
+"""The experiment: closed forms against the losses, readings against injections, and its run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from flickerscope import cli
+from flickerscope.cli.findings import experiment_summary
+from flickerscope.cli.running import show
+from flickerscope.errors import InputError, SettingsError
+from flickerscope.experiment import run
+from flickerscope.experiment.arms import (
+    FRAME,
+    SMOOTHED,
+    Arm,
+    diff_form,
+    first_form,
+    flicker_form,
+)
+from flickerscope.experiment.clips import CANVAS, CLASSES, moved, render, to_pixels, to_spatial
+from flickerscope.experiment.document import experiment_csv, experiment_document
+from flickerscope.experiment.findings import (
+    Repeats,
+    find_effects,
+    find_readings,
+    least_error,
+    pool,
+)
+from flickerscope.experiment.linear import (
+    Channel,
+    Statistics,
+    clip_filter,
+    covariances,
+    frame_gain,
+    null_gradient,
+    product_gain,
+)
+from flickerscope.experiment.plan import Plan
+from flickerscope.experiment.readings import BANDS, EPSILON, SMOOTHING, Reading, Target, smoothed
+from flickerscope.losses import FlickerLoss, SpectralLoss, csf
+from flickerscope.report.strict import to_json
+
+FRAMES = 16
+TINY = Plan(seeds=2, train_clips=6, test_clips=3, size=16)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def random_covariances(count=5, seed=0):
+    x = torch.randn(count, FRAMES, 40, generator=seeded(seed), dtype=torch.float64)
+    return Statistics(torch.zeros(count, dtype=torch.float64), x @ x.mT)
+
+
+def white(noise, count=5):
+    eye = torch.eye(FRAMES, dtype=torch.float64)
+    return Channel(torch.full((count,), float(noise), dtype=torch.float64), eye)
+
+
+# --- The losses as quadratic forms ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 8.0])
+def test_the_form_of_a_flicker_loss_is_that_loss(scale):
+    error = torch.randn(1, FRAMES, generator=seeded(), dtype=torch.float64)
+    expected = FlickerLoss(scale)(error, torch.zeros_like(error))
+    assert float(error @ flicker_form(scale, FRAMES) @ error.T) == pytest.approx(float(expected))
+
+
+def test_the_form_of_the_first_frame_and_the_differences_adds_these_two():
+    e = torch.randn(FRAMES, generator=seeded(), dtype=torch.float64)
+    expected = e[0] ** 2 + e.diff().square().mean()
+    assert float(e @ first_form(FRAMES) @ e) == pytest.approx(float(expected))
+
+
+# --- Linear models --------------------------------------------------------------------------------
+
+
+def test_without_differences_the_gain_of_single_frames_is_wieners():
+    statistics = random_covariances()
+    s = statistics.variance
+    gain = frame_gain(statistics, white(7), flicker_form(0, FRAMES))
+    torch.testing.assert_close(gain, s / (s + 7))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 8.0])
+def test_on_still_content_the_difference_loss_weighs_the_noise_1_plus_2_s_times(scale):
+    still = Statistics(torch.zeros(1), 50 * torch.ones(1, FRAMES, FRAMES, dtype=torch.float64))
+    gain = frame_gain(still, white(20, 1), flicker_form(scale, FRAMES))
+    assert float(gain) == pytest.approx(50 / (50 + 20 * (1 + 2 * scale)))
+
+
+def test_the_gain_of_single_frames_is_where_the_flicker_loss_is_least():
+    """Against the loss itself, on clips whose sample covariances are exact."""
+    x = torch.randn(400, FRAMES, generator=seeded(1), dtype=torch.float64).cumsum(1)
+    n = 3 * torch.randn(400, FRAMES, generator=seeded(2), dtype=torch.float64)
+    n -= x @ torch.linalg.lstsq(x, n).solution  # no correlation with x, in this very sample
+    over_time = n.T @ n / 400
+    channel = Channel(torch.ones(1, dtype=torch.float64), over_time)
+    statistics = Statistics(torch.zeros(1), (x.T @ x / 400)[None])
+    gain = frame_gain(statistics, channel, flicker_form(8, FRAMES)).requires_grad_()
+    FlickerLoss(8)(gain * (x + n), x).backward()
+    assert float(gain.grad.abs().max()) < 1e-10
+
+
+@pytest.mark.parametrize("loss", [FlickerLoss(0), FlickerLoss(8), SpectralLoss(csf(24))])
+def test_the_best_clip_wide_model_is_best_for_every_loss(loss):
+    """The null hypothesis, at the optimum: by the gradient of the losses themselves."""
+    x = torch.randn(500, FRAMES, generator=seeded(3), dtype=torch.float64).cumsum(1)
+    y = x + 2 * torch.randn(500, FRAMES, generator=seeded(4), dtype=torch.float64)
+    y -= x @ torch.linalg.lstsq(x, y - x).solution
+    noise = (y - x).T @ (y - x) / 500
+    channel = Channel(torch.ones(1, dtype=torch.float64), noise)
+    w = clip_filter(Statistics(torch.zeros(1), (x.T @ x / 500)[None]), channel)[0]
+    w.requires_grad_()
+    loss(y @ w.T, x).backward()
+    assert float(w.grad.abs().max()) < 1e-9
+    best = (y @ w.T).detach()
+    assert float(loss(0.9 * best, x)) > float(loss(best, x))
+
+
+def test_the_gradient_of_the_null_hypothesis_is_rounding():
+    assert null_gradient(random_covariances(), white(9), flicker_form(8, FRAMES)) < 1e-12
+
+
+def test_what_is_not_seen_is_not_guessed():
+    channel = Channel(torch.full((5,), math.inf, dtype=torch.float64), torch.eye(FRAMES))
+    assert float(frame_gain(random_covariances(), channel, flicker_form(0, FRAMES)).sum()) == 0
+    assert float(clip_filter(random_covariances(), channel).abs().sum()) == 0
+
+
+def test_a_noisy_latent_of_the_forward_channel_has_the_distortion_asked_for():
+    """Cover & Thomas, section 10.3: N = S D / (S - D) is decoded by 1 - D/S with the error D."""
+    s, d = 90.0, 25.0
+    statistics = Statistics(torch.zeros(1), s * torch.eye(FRAMES, dtype=torch.float64)[None])
+    noise = s * d / (s - d)
+    gain = float(frame_gain(statistics, white(noise, 1), flicker_form(0, FRAMES)))
+    assert gain == pytest.approx(1 - d / s)
+    assert (1 - gain) ** 2 * s + gain**2 * noise == pytest.approx(d)
+
+
+def test_the_product_of_both_losses_is_stationary_at_its_gain():
+    statistics, channel = random_covariances(1), white(30, 1)
+    gain = product_gain(statistics, channel).requires_grad_()
+    c = statistics.covariance[0]
+    product = 1.0
+    for form in (flicker_form(0, FRAMES), diff_form(FRAMES)):
+        signal, noise = (form * c).sum(), 30 * form.trace()
+        product = product * ((1 - gain) ** 2 * signal + gain**2 * noise)
+    product.sum().backward()
+    assert float(gain.grad.abs().max()) < 1e-6 * float(product.detach())
+
+
+def test_covariances_are_those_of_numpy_in_each_spatial_frequency():
+    clips = 128 + 5 * torch.randn(9, FRAMES, 4, 4, generator=seeded())
+    found = covariances(clips)
+    x = to_spatial(clips.double() - 128).flatten(2)[..., 6] - found.mean[6]
+    expected = np.cov(x.T.numpy(), bias=True) + np.outer(x.mean(0), x.mean(0))
+    np.testing.assert_allclose(found.covariance[6], expected + 1e-3 * np.eye(FRAMES), rtol=1e-9)
+
+
+# --- Clips ----------------------------------------------------------------------------------------
+
+
+def test_the_spatial_transform_is_orthonormal_and_inverts():
+    x = torch.randn(3, 8, 8, generator=seeded(), dtype=torch.float64)
+    torch.testing.assert_close(to_pixels(to_spatial(x)), x)
+    torch.testing.assert_close(to_spatial(x).square().sum(), x.square().sum())
+
+
+def test_textures_move_by_their_velocity():
+    texture = torch.randn(1, CANVAS, CANVAS, generator=seeded(), dtype=torch.float64)
+    clip = moved(texture, torch.tensor([[1.0, 2.0]], dtype=torch.float64), 40)[0]
+    torch.testing.assert_close(clip[3][3:, 6:], clip[0][:-3, :-6], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_clips_are_the_same_for_the_same_seed_and_stay_in_range(name):
+    one, two = (render(name, 4, 16, seeded(5)) for _ in range(2))
+    assert torch.equal(one, two)
+    assert one.shape == (4, FRAMES, 16, 16)
+    assert 100 < float(one.mean()) < 156 and 10 < float(one.std()) < 60
+
+
+# --- Readings -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def still():
+    """Clips in which nothing changes."""
+    picture = render("slow", 4, 32, seeded(8))[:, :1]
+    return picture.expand(-1, FRAMES, -1, -1).contiguous()
+
+
+@pytest.fixture(scope="module")
+def alternation():
+    return ((-1.0) ** torch.arange(FRAMES)).reshape(FRAMES, 1, 1)
+
+
+def test_a_perfect_model_reads_zero_everywhere():
+    clips = render("fast", 4, 16, seeded(9))
+    values = pool([Target("", clips).read(clips)])
+    assert values["high_db"] == values["median_db"] == values["motion_db"] == 0
+    assert values["frame_error"] == values["diff_error"] == 0
+    assert values["slope"] == pytest.approx(1) and values["gain"] == pytest.approx(1)
+    assert values["high_error"] == pytest.approx(0, abs=1e-9)
+
+
+def test_an_alternation_on_still_clips_reads_its_closed_forms(still, alternation):
+    reading = Target("", still).read(still + alternation)
+    values = pool([reading])
+    assert values["high_db"] == pytest.approx(10 * math.log10((1 + EPSILON) / EPSILON), abs=0.01)
+    assert values["high_db"] == pytest.approx(12.72, abs=0.01)  # estimators.md, case 19
+    assert values["motion_db"] == pytest.approx(10 * math.log10((4 + 0.1) / 0.1), abs=0.1)
+    assert values["frame_error"] == pytest.approx(1, rel=1e-4)
+    assert values["diff_error"] == pytest.approx(4, rel=1e-4)
+    assert values["slope"] == pytest.approx(0, abs=1e-6)
+    assert values["unexplained"] == pytest.approx(1, rel=1e-3)
+    assert "gain" not in values  # of a reference that is still
+
+
+def test_contrast_lost_is_gain_lost_and_no_flicker():
+    clips = render("fast", 4, 16, seeded(10))
+    values = pool([Target("", clips).read(128 + 0.5 * (clips - 128))])
+    assert values["gain"] == pytest.approx(0.5, rel=1e-3)
+    assert values["slope"] == pytest.approx(2, rel=1e-3)
+    assert values["unexplained"] == pytest.approx(0, abs=1e-3 * values["high_pred"])
+
+
+def test_smoothing_removes_an_alternation_and_leaves_what_is_still(still, alternation):
+    noisy = still + alternation
+    torch.testing.assert_close(smoothed(noisy, 1)[:, 1:-1], still[:, 1:-1])
+    torch.testing.assert_close(
+        smoothed(noisy, 0.25)[:, 4] - still[:, 4], 0.75 * alternation[4].expand(4, 32, 32)
+    )
+    torch.testing.assert_close(smoothed(still, 1.5), still)
+
+
+def test_a_reading_survives_json(still, alternation):
+    reading = Target("a", still).read(still + alternation, smoothing=True)
+    assert Reading.from_dict(json.loads(json.dumps(reading.to_dict()))) == reading
+    assert len(reading.smoothing) == len(SMOOTHING) + 1
+    assert reading.smoothing[0] == (
+        pytest.approx(reading.frame_error),
+        pytest.approx(reading.bands["HF"].error),
+    )
+
+
+def test_black_clips_have_no_motion_to_read_and_do_not_hide_the_others(still):
+    clips = still.clone()
+    clips[1] = 0
+    reading = Target("", clips).read(clips)
+    assert len(reading.motion[0]) == len(clips) - 1
+
+
+# --- Findings -------------------------------------------------------------------------------------
+
+
+def reading(high_db, *, frame_error=1.0, source="", ref=10.0, smoothing=(), flicker=0.0):
+    """One clip whose high-frequency excess is known."""
+    pred = (ref + EPSILON) * 10 ** (high_db / 10) - EPSILON
+    sums = {"pred": pred, "ref": ref, "joint": min(pred, ref), "unexplained": 0.1}
+    return Reading.from_dict(
+        {
+            "source": source,
+            "clips": 1,
+            "frame_error": frame_error,
+            "diff_error": frame_error,
+            "bands": dict.fromkeys(BANDS, sums),
+            "high": [[pred], [ref]],
+            "motion": [[flicker], [0.0]],
+            "coverage": [1, 1],
+            "spectra": {},
+            "magnitudes": [[], []],
+            "smoothing": smoothing,
+        }
+    )
+
+
+def by_seed(*values, **options):
+    return {seed: [reading(value, **options)] for seed, value in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((5.0, 5.2, 5.1), "excess"),
+        ((-5.0, -5.2, -5.1), "deficit"),
+        ((0.1, -0.1, 0.2), "calibrated"),
+        ((3.0, -3.0, 1.0), "undecided"),
+        ((1.0, 1.2, 1.1), "undecided"),
+        ((9.0,), "undecided"),
+    ],
+)
+def test_the_verdict_is_what_the_interval_over_seeds_allows(values, verdict):
+    (found,) = find_readings({Arm("m", FRAME): {"c": by_seed(*values)}})
+    assert found.verdict == verdict
+    assert found.values["high_db"].estimate == pytest.approx(np.mean(values))
+
+
+def test_flicker_along_the_motion_is_excess_where_the_energy_shows_none():
+    records = {Arm("m", FRAME): {"c": by_seed(-4.0, -4.1, -3.9, flicker=2.0)}}
+    (found,) = find_readings(records)
+    assert (found.verdict, found.basis) == ("excess", "motion")
+
+
+def test_effects_are_paired_by_seed():
+    """Seeds that differ by far more than the loss does still show what it does."""
+    base, other = by_seed(20.0, 0.0, -20.0), by_seed(17.0, -3.1, -22.9, frame_error=1.5)
+    records = {Arm("m", FRAME): {"c": base}, Arm("m", "s=8"): {"c": other}}
+    (effect,) = find_effects(records)
+    assert effect.outcome == "less"
+    assert effect.change_db.estimate == pytest.approx(-3)
+    assert effect.change_db.high is not None and effect.change_db.high < -2
+    assert effect.frame_ratio.estimate == pytest.approx(1.5)
+    assert effect.p < 0.001
+    assert effect.matched_db is None
+
+
+def test_p_values_are_adjusted_for_the_number_of_effects():
+    base = {"c": by_seed(1.0, 2.0, 3.0)}
+    other = {"c": by_seed(0.0, 1.1, 1.9)}
+    one = {Arm("m", FRAME): base, Arm("m", "s=8"): other}
+    two = one | {Arm("m", "s=1"): base}
+    alone = find_effects(one)[0].p
+    assert next(e.p for e in find_effects(two) if e.arm.loss == "s=8") == pytest.approx(2 * alone)
+
+
+def test_a_loss_is_held_against_smoothing_at_its_own_frame_error():
+    """The curve passes frame error 1.5 halfway between errors of 4 and 2."""
+    curve = [[1.0, 4.0], [2.0, 2.0]]
+    other = by_seed(0.0, 0.0, frame_error=1.5)
+    records = {
+        Arm("m", FRAME): {"c": by_seed(1.0, 1.0, smoothing=curve)},
+        Arm("m", "s"): {"c": other},
+    }
+    (effect,) = find_effects(records)
+    assert effect.matched_db is not None
+    expected = 10 * math.log10((0 + EPSILON) / (3 + EPSILON))
+    assert effect.matched_db.estimate == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "least"), [(1.0, 4.0), (1.5, 3.0), (2.0, 2.0), (9.0, 1.0), (0.5, 4.0)]
+)
+def test_the_least_error_on_a_curve_is_interpolated(allowed, least):
+    assert least_error([(1, 4), (2, 2), (3, 1), (4, 2)], allowed) == pytest.approx(least)
+
+
+def test_clips_of_several_videos_are_drawn_video_by_video():
+    """Two videos, 30 clips each: the interval spans both, however many clips there are."""
+    videos = {0: [reading(0.0, source="a")] * 30 + [reading(10.0, source="b")] * 30}
+    repeats = Repeats(videos)
+    assert not repeats.are_seeds
+    values = [pool(group)["high_db"] for group in repeats.groups]
+    interval = repeats.interval(values, pool(repeats.all)["high_db"])
+    assert interval.low == pytest.approx(0, abs=1e-6)
+    assert interval.high == pytest.approx(10, abs=1e-6)
+    assert all(
+        len({r.source for r in group}) in (1, 2) and len(group) == 60 for group in repeats.groups
+    )
+
+
+# --- The run --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A whole run of the smallest size, and its journal."""
+    journal = tmp_path_factory.mktemp("experiment") / "journal.jsonl"
+    return run.run_experiment(TINY, device="cpu", threads=1, journal=journal), journal
+
+
+def test_the_checks_hold_to_rounding(finished):
+    result, _ = finished
+    assert result.checks.null_gradient < 1e-9
+    assert result.checks.identity < 1e-10
+
+
+def test_models_of_single_frames_flicker_and_shared_noise_does_not(finished):
+    """The essay's prediction, which at this size of effect any run shows."""
+    verdicts = {
+        (f.arm.model, f.content): f.values["high_db"].estimate
+        for f in find_readings(finished[0].records)
+        if f.arm.loss == FRAME
+    }
+    for content in ("light", "slow"):
+        assert verdicts["per-frame denoiser", content] > 15
+        assert verdicts["per-frame sampler", content] > 15
+        assert abs(verdicts["sampler, shared noise", content]) < 1
+
+
+def test_every_loss_but_the_frame_loss_has_an_effect_for_every_class(finished):
+    effects = find_effects(finished[0].records)
+    assert {e.content for e in effects} == set(CLASSES)
+    assert {e.arm.loss for e in effects} >= {"s=1", "s=8", "first", "product", SMOOTHED}
+
+
+def test_a_run_goes_on_where_it_stopped_and_comes_to_the_same(finished, tmp_path, monkeypatch):
+    result, journal = finished
+    first, second = journal.read_text().splitlines(keepends=True)
+    half = tmp_path / "half.jsonl"
+    half.write_text(first + '{"key": "cut')
+    done = []
+    monkeypatch.setattr(run, "do_part", lambda job: done.append(job.seed) or json.loads(second))
+    told = []
+    again = run.run_experiment(
+        TINY, device="cpu", threads=1, journal=half, progress=lambda *counts: told.append(counts)
+    )
+    assert done == [1]
+    assert told == [("experiment", 1, 2), ("experiment", 2, 2)]
+    assert to_json(experiment_document(again)) == to_json(experiment_document(result))
+
+
+@pytest.mark.slow
+def test_the_same_plan_gives_the_same_numbers(finished):
+    again = run.run_experiment(TINY, device="cpu", threads=1)
+    assert to_json(experiment_document(again)) == to_json(experiment_document(finished[0]))
+
+
+def test_a_finished_run_is_not_done_again(finished, monkeypatch):
+    monkeypatch.setattr(run, "do_part", lambda job: pytest.fail("done again"))
+    run.run_experiment(TINY, device="cpu", threads=1, journal=finished[1])
+
+
+def test_another_plan_shares_nothing_and_more_seeds_share_all(finished):
+    def keys(plan):
+        return {run.Job(plan, "linear", seed, "cpu").key for seed in range(plan.seeds)}
+
+    more = Plan(seeds=3, train_clips=6, test_clips=3, size=16)
+    other = Plan(seeds=2, train_clips=6, test_clips=4, size=16)
+    assert keys(TINY) < keys(more)
+    assert not keys(TINY) & keys(other)
+
+
+@pytest.mark.slow
+def test_processes_change_no_number(finished):
+    spread = run.run_experiment(TINY, device="cpu", threads=2)
+    assert to_json(experiment_document(spread)) == to_json(experiment_document(finished[0]))
+
+
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
+    path = tmp_path / "notes.jsonl"
+    path.write_text("mine\n")
+    with pytest.raises(InputError, match=r"notes\.jsonl"):
+        run.run_experiment(TINY, device="cpu", journal=path)
+    assert path.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seeds": 0}, {"seeds": 10**6}, {"train_clips": 1}, {"test_clips": 2}, {"size": 8}]
+)
+def test_a_plan_that_cannot_be_is_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(SettingsError, match=rf"^{name}: a whole number from"):
+        Plan(**wrong)
+
+
+# --- What is written and printed ------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_for_each_model_loss_and_class(finished):
+    result, _ = finished
+    rows = list(csv.DictReader(io.StringIO(experiment_csv(result))))
+    assert len(rows) == sum(len(contents) for contents in result.records.values())
+    row = next(r for r in rows if r["model"] == "per-frame denoiser" and r["loss"] == "s=8")
+    assert row["outcome"] == "less" and float(row["frame_ratio"]) > 1
+    assert float(row["high_db_low"]) < float(row["high_db"]) < float(row["high_db_high"])
+
+
+def test_the_document_is_strict_json_and_says_what_it_measures(finished):
+    document = json.loads(to_json(experiment_document(finished[0])))
+    names = set().union(*(finding["values"] for finding in document["findings"]))
+    assert names <= set(document["measures"])
+    assert document["plan"]["seeds"] == TINY.seeds
+
+
+@pytest.fixture
+def tiny_command(finished, monkeypatch):
+    """The command with the plan of the fixture, whatever is asked for."""
+    monkeypatch.setattr("flickerscope.experiment.plan.Plan", lambda **_: TINY)
+
+    def call(*arguments):
+        return cli.run(["experiment", *(str(argument) for argument in arguments)])
+
+    return call
+
+
+def test_the_command_writes_its_files_and_prints_80_columns(
+    finished, tiny_command, tmp_path, capsys
+):
+    (tmp_path / "experiment.jsonl").write_bytes(finished[1].read_bytes())
+    assert tiny_command("-o", tmp_path, "--device", "cpu", "-v") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert out.count("clip-wide, by class") == 1 + len(CLASSES)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(files) == {f"experiment.{kind}" for kind in ("json", "csv", "png", "jsonl")}
+    assert files["experiment.png"].startswith(b"\x89PNG") and len(files["experiment.png"]) > 50_000
+
+
+def test_without_verbose_only_verdicts_and_effects_are_printed(finished, tmp_path, capsys):
+    show(experiment_summary(finished[0], str(tmp_path)))
+    out = capsys.readouterr().out
+    assert out.count("clip-wide, by class") == 1
+    assert {"excess", "undecided"} <= set(out.split())
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert "…" not in out
+
+
+def test_quiet_prints_nothing(finished, tiny_command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("flickerscope.experiment.figure.draw_experiment", lambda result: b"")
+    (tmp_path / "experiment.jsonl").write_bytes(finished[1].read_bytes())
+    assert tiny_command("-o", tmp_path, "--device", "cpu", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "about"),
+    [
+        (("--seeds", "0"), 2, "seeds: a whole number from 1"),
+        (("--seeds", "many"), 2, "seeds"),
+        (("--device", "abacus"), 2, "device: auto, cpu"),
+        (("--threads", "0"), 2, "threads: 1 to"),
+        (("extra",), 2, "extra"),
+        (("--out", "file"), 1, "file: cannot make this folder"),
+        (("--out", "taken"), 1, "is a folder; name a file"),
+        (("--out", "foreign"), 1, "foreign/experiment.jsonl:1: is no record"),
+    ],
+)
+def test_bad_input_is_one_line_and_its_exit_code(
+    arguments, code, about, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "do_part", lambda job: pytest.fail("something was run"))
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "taken" / "experiment.png").mkdir(parents=True)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "experiment.jsonl").write_text("mine\n")
+    assert cli.run(["experiment", *arguments]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("flickerscope: ") and err.count("\n") == 1
+    assert about in err
