@@ -7,6 +7,8 @@ from typing import Final
 
 import torch
 
+from flickerscope.compiled.door import COMPILED, as_array, takes
+
 __all__ = ["BLOCK_ROWS", "AreaGrid", "FrameBuffer", "grid_shape"]
 
 BLOCK_ROWS = 64
@@ -40,6 +42,7 @@ class AreaGrid:
         device: torch.device,
     ) -> None:
         self.shape = rows, columns = shape
+        self._dtype = dtype
         # Rows repeat with the period of height and rows: one small matrix does for all groups.
         self._groups = math.gcd(height, rows)
         down = _area_matrix(height // self._groups, rows // self._groups)
@@ -53,11 +56,24 @@ class AreaGrid:
             self._bands.append((near, across[near, first:last].contiguous()))
 
     def average(self, pictures: torch.Tensor) -> torch.Tensor:
-        """(..., height, width) of the grid's dtype to (..., rows, columns)."""
+        """(..., height, width) of any kind of number to (..., rows, columns) of the grid's."""
         *runs, height, width = pictures.shape
-        groups = pictures.reshape(*runs, self._groups, height // self._groups, width)
+        if self._dtype == torch.float32 and takes(pictures, kinds=COMPILED):
+            return self._average_compiled(pictures.reshape(-1, height, width)).view(
+                *runs, *self.shape
+            )
+        groups = pictures.to(self._dtype).reshape(
+            *runs, self._groups, height // self._groups, width
+        )
         down = torch.matmul(self._down, groups).view(*runs, self.shape[0], width)
         return torch.cat([down[..., near] @ matrix for near, matrix in self._bands], -1)
+
+    def _average_compiled(self, pictures: torch.Tensor) -> torch.Tensor:
+        from flickerscope.compiled.area import average_areas
+
+        means = torch.empty(len(pictures), *self.shape, dtype=torch.float32, device="cpu")
+        average_areas(as_array(pictures), means.numpy())
+        return means
 
 
 def _area_matrix(length: int, cells: int) -> torch.Tensor:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from flickerscope import histogram
+from flickerscope.compiled.door import COMPILED, as_array, takes
 from flickerscope.resources import Resources, plain_arithmetic, torch_to_ourselves
 from flickerscope.spectrum import Transform
 
@@ -129,6 +130,7 @@ class Kernel:
         if keep_cells:
             weights = torch.cat([weights, torch.ones_like(weights[:1])])
         self.row_weights = weights.to(device, dtype)
+        self.fast = _Fast.of(transform, scale) if dtype == torch.float32 else None
         self._buffers = threading.local()
 
     def measure(self, pieces: Sequence[torch.Tensor]) -> CellPower:
@@ -140,22 +142,19 @@ class Kernel:
         cells = pieces[0].shape[1]
         tile = self._tile(cells)
         starts = range(0, cells, tile)
-        rows, bands = len(self.matrix), len(self.row_weights)
+        bands = len(self.row_weights)
         device, dtype = self.matrix.device, self.matrix.dtype
-        sums = torch.zeros(len(starts), rows, device=device, dtype=dtype)
         kept = torch.empty(bands, cells if self.keep_cells else 0, device=device, dtype=dtype)
-        share = -(-len(starts) // self.workers.count)
-        shares = [
-            _Share(self, pieces, starts[i : i + share], tile, sums[i : i + share], kept)
-            for i in range(0, len(starts), share)
-        ]
+        count = -(-len(starts) // self.workers.count)
+        parts = [starts[i : i + count] for i in range(0, len(starts), count)]
+        shares: list[_Share] | list[_FastShare]
+        if self.fast is not None and takes(*pieces, kinds=COMPILED):
+            shares = [_FastShare(self.fast, pieces, part, kept) for part in parts]
+        else:
+            shares = [_Share(self, pieces, part, kept) for part in parts]
         return Pending(
-            transform=self.transform,
             futures=self.workers.run([share.run for share in shares]),
-            sums=sums,
-            keys=[share.keys for share in shares],
-            # A short last tile is filled up with still cells, which are taken off again.
-            padding=len(starts) * tile - cells,
+            shares=shares,
             kept=kept if self.keep_cells else None,
         )
 
@@ -184,12 +183,8 @@ class Kernel:
 class Pending:
     """A segment that is being measured."""
 
-    transform: Transform
     futures: list[Future[object]]
-    sums: torch.Tensor
-    """(tiles, rows)."""
-    keys: list[torch.Tensor]
-    padding: int
+    shares: Sequence[_Share | _FastShare]
     kept: torch.Tensor | None
 
     def result(self) -> CellPower:
@@ -200,12 +195,11 @@ class Pending:
         """
         for future in self.futures:
             future.result()
-        counts = histogram.fold(torch.stack(self.keys).sum(0).cpu())
-        counts[:, 0] -= self.padding
-        squares = self.sums.cpu().to(torch.float64).sum(0)
+        keys = torch.stack([share.keys for share in self.shares]).sum(0)
+        sums = torch.cat([share.bins() for share in self.shares])
         return CellPower(
-            power=self.transform.bins(squares).numpy(),
-            counts=counts.numpy(),
+            power=sums.sum(0).numpy(),
+            counts=histogram.fold(keys.cpu()).numpy(),
             cells=None if self.kept is None else self.kept.cpu().to(torch.float64).numpy(),
         )
 
@@ -214,25 +208,22 @@ class _Share:
     """A run of tiles that one worker measures."""
 
     def __init__(
-        self,
-        kernel: Kernel,
-        pieces: Sequence[torch.Tensor],
-        starts: range,
-        tile: int,
-        sums: torch.Tensor,
-        kept: torch.Tensor,
+        self, kernel: Kernel, pieces: Sequence[torch.Tensor], starts: range, kept: torch.Tensor
     ) -> None:
-        self.kernel, self.pieces, self.starts, self.tile = kernel, pieces, starts, tile
-        self.sums, self.kept = sums, kept
+        self.kernel, self.pieces, self.starts, self.kept = kernel, pieces, starts, kept
+        matrix = kernel.matrix
+        self.sums = matrix.new_zeros(len(starts), len(matrix))
         bands = len(kernel.transform.bands)
-        self.keys = torch.zeros(
-            bands, histogram.KEYS, dtype=torch.int64, device=kernel.matrix.device
-        )
+        self.keys = torch.zeros(bands, histogram.KEYS, dtype=torch.int64, device=matrix.device)
+
+    def bins(self) -> torch.Tensor:
+        """Power of each tile, (tiles, bins), code^2, on the host."""
+        return self.kernel.transform.bins(self.sums.cpu().to(torch.float64).T).T
 
     def run(self) -> None:
         """Measure the tiles into ``sums``, ``keys`` and ``kept``."""
-        kernel = self.kernel
-        samples, rows, bands = kernel._buffer(self.tile)
+        kernel, tile = self.kernel, self.starts.step
+        samples, rows, bands = kernel._buffer(tile)
         with plain_arithmetic(kernel.matrix.device):
             for i, start in enumerate(self.starts):
                 used = self._load(samples, start)
@@ -240,6 +231,8 @@ class _Share:
                 torch.mm(kernel.row_weights, rows.square_(), out=bands)
                 self.sums[i] = rows.sum(1)
                 self.keys += histogram.count_keys(bands[: len(self.keys)])
+                # A short last tile is filled up with still cells, which are taken off again.
+                self.keys[:, 0] -= tile - used
                 if self.kept.shape[1]:
                     self.kept[:, start : start + used] = bands[:, :used]
 
@@ -249,12 +242,80 @@ class _Share:
         The transform does not see a constant; taking one off leaves still cells exactly 0 and
         the others more of their precision.
         """
-        used = min(self.tile, self.pieces[0].shape[1] - start)
+        used = min(samples.shape[1], self.pieces[0].shape[1] - start)
         row = 0
         for piece in self.pieces:
             samples[row : row + len(piece), :used] = piece[:, start : start + used]
             row += len(piece)
-        if used < self.tile:
-            samples[:, used:] = 0
+        samples[:, used:] = 0
         samples -= samples[len(samples) // 2].clone()
         return used
+
+
+@dataclass(frozen=True, slots=True)
+class _Fast:
+    """What the compiled loops want to know of a transform; see `measure_cells`."""
+
+    window: npt.NDArray[np.float32]
+    leaks: npt.NDArray[np.float32]
+    gains: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, transform: Transform, scale: float) -> _Fast | None:
+        """None where there are no loops for it: they take segments of 8, 16, 32, ... frames.
+
+        ``scale``: code values a sample step.
+        """
+        frames = transform.frames
+        if transform.window is None or frames & (frames - 1):
+            return None
+        window = transform.window.numpy()
+        leaks = np.fft.rfft(window)[1:] / window.sum()
+        gains = np.full(frames // 2, 2 * scale**2 / (frames * (window**2).sum()))
+        gains[-1] /= 2  # at the Nyquist frequency
+        return cls(
+            window=window.astype(np.float32),
+            leaks=np.stack([leaks.real, leaks.imag]).astype(np.float32),
+            gains=gains.astype(np.float32),
+            weights=transform.weights.numpy().astype(np.float32),
+        )
+
+
+class _FastShare:
+    """The same as `_Share`, in compiled loops."""
+
+    def __init__(
+        self, fast: _Fast, pieces: Sequence[torch.Tensor], starts: range, kept: torch.Tensor
+    ) -> None:
+        self.fast, self.starts, self.kept = fast, starts, kept
+        # The buffer holds a segment in one piece or in two.
+        self.head, self.tail = pieces if len(pieces) == 2 else (pieces[0], pieces[0][:0])
+        bands, bins = fast.weights.shape
+        self.sums = torch.zeros(len(starts), bins, dtype=torch.float64, device="cpu")
+        self.keys = torch.zeros(bands, histogram.KEYS, dtype=torch.int64, device="cpu")
+
+    def bins(self) -> torch.Tensor:
+        """Power of each tile, (tiles, bins), code^2."""
+        return self.sums
+
+    def run(self) -> None:
+        """Measure the tiles into ``sums``, ``keys`` and ``kept``."""
+        from flickerscope.compiled.spectrum import measure_cells
+
+        fast, cells = self.fast, self.head.shape[1]
+        arrays = as_array(self.head), as_array(self.tail)
+        for start, sums in zip(self.starts, self.sums.numpy(), strict=True):
+            stop = min(start + self.starts.step, cells)
+            measure_cells(
+                *arrays,
+                start,
+                stop,
+                fast.window,
+                fast.leaks,
+                fast.gains,
+                fast.weights,
+                sums,
+                self.keys.numpy(),
+                self.kept.numpy(),
+            )

@@ -28,7 +28,8 @@ class PlaneBuffers:
         self.rows, self.columns = _crop(plane, luma, settings)
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
         self.dtype = torch.float64 if plane.dtype == torch.float64 else torch.float32
-        self.samples = torch.empty(height, width, dtype=self.dtype, device=device)
+        self.shape = height, width
+        self.device = device
         shape = grid_shape(height, width, aspect=plane.aspect)
         self.grid = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
         cells = self.grid.shape[0] * self.grid.shape[1]
@@ -40,6 +41,7 @@ class PlaneBuffers:
             "global": FrameBuffer(capacity, 1, dtype=self.dtype, device=device),
         }
         self.keeps_pixels = pixels > 0
+        self._last = torch.empty(0, 0, device=device)
         self.small: AreaGrid | None = None
         """Makes the small pictures on which motion is measured, where that is wanted."""
 
@@ -54,22 +56,21 @@ class PlaneBuffers:
         part = samples[self.rows, self.columns]
         if self.keeps_pixels:
             part = self.buffers["pixel"].append(part)
-        blocks = self.code_values(self.grid.average(self.samples.copy_(part)))
+        self._last = part
+        blocks = self.code_values(self.grid.average(part))
         self.buffers["block"].append(blocks)
         self.buffers["global"].append(blocks.mean().view(1))
         return part, blocks
 
     def make_small(self, shape: tuple[int, int]) -> None:
         """Have `small_picture` make pictures of this many rows and columns."""
-        height, width = self.samples.shape
-        device = self.samples.device
-        self.small = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
+        self.small = AreaGrid(*self.shape, shape, dtype=self.dtype, device=self.device)
 
     def small_picture(self) -> torch.Tensor:
         """The last frame as a small picture, code values."""
         if self.small is None:
             raise RuntimeError("no size was given for small pictures")
-        return self.code_values(self.small.average(self.samples))
+        return self.code_values(self.small.average(self._last))
 
     def code_values(self, samples: torch.Tensor) -> torch.Tensor:
         """Full-range code values in the place of samples."""

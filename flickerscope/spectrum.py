@@ -67,6 +67,8 @@ class Transform:
     bands: tuple[Band, ...]
     weights: torch.Tensor
     """(bands, bins), float64: the share of each bin's power that each band holds."""
+    window: torch.Tensor | None
+    """(frames,), float64; none for a second difference."""
     unit: Unit = CODE
     """Of the samples whose powers it gives."""
 
@@ -212,6 +214,7 @@ def _fourier(
         frequencies=bin_frequencies(frames),
         bands=bands,
         weights=band_weights(bands, frames),
+        window=window(frames, settings.window),
         unit=unit,
     )
 
@@ -251,6 +254,7 @@ def _second_difference(frames: int, unit: Unit) -> Transform:
         frequencies=torch.zeros(1, dtype=torch.float64),
         bands=(band,),
         weights=torch.ones(1, 1, dtype=torch.float64),
+        window=None,
         unit=unit,
     )
 

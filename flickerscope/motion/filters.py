@@ -10,6 +10,7 @@ from typing import Final, Literal
 import torch
 from torch.nn import functional
 
+from flickerscope.compiled.door import takes
 from flickerscope.motion import native
 
 __all__ = [
@@ -28,7 +29,7 @@ CACHED: Final = 1 << 18
 
 def window_mean(x: torch.Tensor, radius: int) -> torch.Tensor:
     """Mean over windows of ``2 radius + 1`` squared, (N, C, H, W) alike; the border is repeated."""
-    if native.takes(x):
+    if takes(x):
         return native.window_means(x, radius)
     taps = 2 * radius + 1
     sums = _along_both(x, radius, lambda row, step: running_sum(row, taps, 0, step=step))
@@ -132,7 +133,7 @@ def warp(
         flow: (N, 2, H, W), pixels, columns first; beyond the border the border is repeated.
         mode: of interpolation.
     """
-    if mode == "bilinear" and native.takes(x, flow):
+    if mode == "bilinear" and takes(x, flow):
         return native.warped(x, flow)
     height, width = x.shape[-2:]
     places, scale = _grid(height, width, x.device, x.dtype)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import torch
 from torch.nn import functional
 
+from flickerscope.compiled.door import takes
 from flickerscope.motion import native
 from flickerscope.motion.filters import halve, median_of_neighbours, warp, window_mean
 
@@ -82,7 +83,7 @@ class LucasKanade:
 
         (N, H, W), (K, N, H, W) and (K, N, 2) to (K, N, 2, H, W).
         """
-        if native.takes(anchor, neighbour):
+        if takes(anchor, neighbour):
             return native.started(anchor, neighbour, shift, self.radius)
         window = _Window(anchor[:, None], self.radius, self.damping)
         moved = shift.flatten(0, 1)[:, :, None, None].expand(-1, -1, *anchor.shape[-2:])
@@ -95,7 +96,7 @@ class LucasKanade:
         self, anchor: torch.Tensor, neighbour: torch.Tensor, flows: torch.Tensor
     ) -> torch.Tensor:
         """One level: (N, H, W), (K, N, H, W) and (K, N, 2, H, W) to the latter."""
-        if native.takes(anchor, neighbour, flows):
+        if takes(anchor, neighbour, flows):
             return native.refined(
                 anchor,
                 neighbour,
@@ -123,7 +124,7 @@ def _enlarge(flows: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
     size = anchors.shape[-2:]
     if flows.shape[-2:] == size:
         return flows
-    if native.takes(flows):
+    if takes(flows):
         return native.enlarged(flows, *size)
     flow = flows.flatten(0, 1)
     large = 2 * functional.interpolate(flow, size=size, mode="bilinear", align_corners=False)

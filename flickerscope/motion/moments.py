@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
+from flickerscope.compiled.door import takes
 from flickerscope.motion import native
 from flickerscope.motion.filters import blur, is_inside, warp, window_mean
 from flickerscope.motion.records import map_records
@@ -165,7 +166,7 @@ def _sums(
     All but the speed of the pixels inside.
     """
     before, at, after = triples
-    if native.takes(at, forward, backward):
+    if takes(at, forward, backward):
         before, at, after = (x[:, 0] for x in triples)
         return native.triple_sums(before, at, after, forward, backward, slack=SLACK, tile=TILE)
     inside = _inside(forward, backward)

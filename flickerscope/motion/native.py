@@ -5,20 +5,11 @@ The same in torch, for every device and kind of number, is in flow.py and moment
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-__all__ = ["enlarged", "refined", "started", "takes", "triple_sums", "warped", "window_means"]
+from flickerscope.compiled.door import as_array
 
-Floats = npt.NDArray[np.float32]
-
-
-def takes(*tensors: torch.Tensor) -> bool:
-    """Whether these are what the kernels are compiled for: float32 on the CPU, no gradients."""
-    return all(
-        x.device.type == "cpu" and x.dtype == torch.float32 and not x.requires_grad for x in tensors
-    )
+__all__ = ["enlarged", "refined", "started", "triple_sums", "warped", "window_means"]
 
 
 def window_means(x: torch.Tensor, radius: int) -> torch.Tensor:
@@ -26,7 +17,7 @@ def window_means(x: torch.Tensor, radius: int) -> torch.Tensor:
     from flickerscope.compiled import motion as loops
 
     means = x.new_empty(x.shape)
-    planes = _array(x).reshape(-1, *x.shape[-2:])
+    planes = as_array(x).reshape(-1, *x.shape[-2:])
     loops.average_windows(planes, radius, means.view(planes.shape).numpy())
     return means
 
@@ -36,7 +27,7 @@ def warped(x: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
     from flickerscope.compiled import motion as loops
 
     done = x.new_empty(x.shape)
-    loops.warp(_array(x), _array(flow), done.numpy())
+    loops.warp(as_array(x), as_array(flow), done.numpy())
     return done
 
 
@@ -50,7 +41,9 @@ def started(
     from flickerscope.compiled import motion as loops
 
     flows = anchors.new_empty(*neighbours.shape[:2], 2, *anchors.shape[-2:])
-    loops.choose_start(_array(anchors), _array(neighbours), _array(shifts), radius, flows.numpy())
+    loops.choose_start(
+        as_array(anchors), as_array(neighbours), as_array(shifts), radius, flows.numpy()
+    )
     return flows
 
 
@@ -68,7 +61,7 @@ def refined(
     from flickerscope.compiled import motion as loops
 
     done = torch.empty_like(flows, memory_format=torch.contiguous_format)
-    arrays = _array(anchors), _array(neighbours), _array(flows)
+    arrays = as_array(anchors), as_array(neighbours), as_array(flows)
     loops.refine(*arrays, radius, steps, damping, longest, done.numpy())
     return done
 
@@ -78,7 +71,7 @@ def enlarged(flows: torch.Tensor, height: int, width: int) -> torch.Tensor:
     from flickerscope.compiled import motion as loops
 
     done = flows.new_empty(*flows.shape[:3], height, width)
-    loops.enlarge(_array(flows), done.numpy())
+    loops.enlarge(as_array(flows), done.numpy())
     return done
 
 
@@ -106,12 +99,7 @@ def triple_sums(
 
     height, width = at.shape[-2:]
     sums = at.new_empty(len(at), 6, height // tile, width // tile)
-    pictures = _array(before), _array(at), _array(after)
-    motion = _array(forward), _array(backward)
+    pictures = as_array(before), as_array(at), as_array(after)
+    motion = as_array(forward), as_array(backward)
     loops.sum_triples(*pictures, *motion, slack, tile, sums.numpy())
     return sums
-
-
-def _array(x: torch.Tensor) -> Floats:
-    array: Floats = x.contiguous().numpy()
-    return array

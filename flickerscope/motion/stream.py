@@ -62,7 +62,7 @@ def open_stream(
     if settings.latent:
         return "the channels of a latent are no pictures whose motion could be followed"
     luma, *chroma = planes
-    height, width = luma.samples.shape
+    height, width = luma.shape
     if min(height, width) < MIN_SIDE:
         return f"a picture of {width}x{height}, {MIN_SIDE} pixels are needed"
     field = motion_field(settings.flow, workers.resources.device)
