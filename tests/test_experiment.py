@@ -264,7 +264,7 @@ def test_black_clips_have_no_motion_to_read_and_do_not_hide_the_others(still):
 # --- Findings -------------------------------------------------------------------------------------
 
 
-def reading(high_db, *, frame_error=1.0, source="", ref=10.0, smoothing=(), flicker=0.0):
+def reading(high_db, *, frame_error=1.0, source="", ref=1000.0, smoothing=(), flicker=0.0):
     """One clip whose high-frequency excess is known."""
     pred = (ref + EPSILON) * 10 ** (high_db / 10) - EPSILON
     sums = {"pred": pred, "ref": ref, "joint": min(pred, ref), "unexplained": 0.1}

@@ -35,8 +35,8 @@ from flickerscope.report.style import (
     paper,
     text_width,
 )
-from flickerscope.spectrum import ROUNDING_POWER
 from flickerscope.stats import DELTA_DB
+from flickerscope.units import ROUNDING_POWER
 
 __all__ = ["draw_experiment"]
 
