@@ -157,7 +157,7 @@ TABLE: dict[str, int | Damaged | str] = {
     "broken/mp4parse/test_case_1185230.mp4": "no frame can be decoded",
     "broken/mp4parse/video_init_only_cenc.mp4": "is encrypted",
     "broken/mp4parse/zero_empty_stsc.mp4": "no frame can be decoded",
-    "broken/y4m_fuzz/neg_width.y4m": "not a video that FFmpeg can open",
+    "broken/y4m_fuzz/neg_width.y4m": "which is no size of a picture",
     "broken/y4m_fuzz/seed_411.y4m": "1 frame, 1 in the longest shot",
     "broken/y4m_fuzz/seed_420.y4m": "1 frame, 1 in the longest shot",
     "broken/y4m_fuzz/w2_411.y4m": "reading ended early, after frame 1",

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["ImageSequence", "is_image_sequence"]
 
 _SAME: Final = {".jpeg": ".jpg", ".tiff": ".tif"}
-_TAIL: Final = 1024
 
 
 def is_image_sequence(path: str) -> bool:
@@ -80,7 +79,7 @@ class ImageSequence(Described):
                 continue
             if picture.planes != self._planes:
                 raise InputError(self._mismatch(path, picture))
-            if picture.problems() or _is_cut_off(path):
+            if picture.problems():
                 self._marks += 1
             time = Fraction(place) / self._rate if self._rate else Fraction(place)
             yield Frame(time, frame.planes)
@@ -174,12 +173,3 @@ def _places(paths: Sequence[str]) -> tuple[list[int], list[str]]:
     if not missing:
         return places, []
     return places, [f"{missing} of {places[-1] + 1} numbers missing in the names: taken as gaps"]
-
-
-def _is_cut_off(path: str) -> bool:
-    """Whether a JPEG lacks its end: FFmpeg fills what is missing with gray and says nothing."""
-    if not path.lower().endswith((".jpg", ".jpeg")):
-        return False
-    with open(path, "rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-        return b"\xff\xd9" not in file.read()

@@ -15,6 +15,7 @@ from flickerscope.errors import InputError
 from flickerscope.inputs.pixels import CONVERTED, Layout, layout_of
 from flickerscope.inputs.probe import MATRICES, PRIMARIES, TRANSFERS, clock_of
 from flickerscope.inputs.source import VideoInfo
+from flickerscope.video.promise import Promise
 from flickerscope.video.stream import Survey, fraction, video_streams
 
 __all__ = [
@@ -132,6 +133,7 @@ def describe(
     container: InputContainer,
     stream: VideoStream,
     survey: Survey,
+    promise: Promise,
     layout: Layout,
     full: bool,
     notes: tuple[str, ...],
@@ -147,7 +149,7 @@ def describe(
     rate, variable = clock_of(
         survey.ticks, fraction(stream.time_base), fraction(stream.average_rate)
     )
-    promised = stream.frames - survey.discarded if stream.frames else None
+    promised = stream.frames - survey.discarded if stream.frames else promise.frames
     if promised is None and survey.whole and not picture.interlaced_frame:
         promised = survey.shown  # of two fields, each may be a packet
     if picture.interlaced_frame and stream.average_rate:

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 from flickerscope.inputs.probe import check_file
 from flickerscope.inputs.source import FileOptions
-from flickerscope.video.stream import fraction, opened, promised_end
+from flickerscope.video.promise import promised_end
+from flickerscope.video.stream import fraction, opened
 
 __all__ = ["promised_length"]
 

@@ -24,16 +24,17 @@ from flickerscope.video.description import (
     readable,
     shape_of,
 )
+from flickerscope.video.promise import promise_of
 from flickerscope.video.stream import (
     Replay,
     Tally,
     decoded,
     fraction,
     opened,
-    promised_end,
     survey_packets,
     use_threads,
 )
+from flickerscope.video.unreadable import why_unreadable
 
 __all__ = ["VideoFile"]
 
@@ -59,9 +60,9 @@ class VideoFile(Described):
         picture = self._probe("AUTO") or self._probe("SLICE")
         if picture is None:
             large = " Are its frames over --max-pixels?" if self._sizeless else ""
-            raise InputError(
-                f"{self._path}: no frame can be decoded: {self._trouble}; is it complete?{large}"
-            )
+            why = why_unreadable(self._path, self._options.max_pixels)
+            why = why or f"no frame can be decoded: {self._trouble}; is it complete?{large}"
+            raise InputError(f"{self._path}: {why}")
         if len(names) > len(self._layout.taps):
             raise InputError(
                 f"{self._path}: {picture.format.name} has no colour planes; use planes='y'"
@@ -80,7 +81,8 @@ class VideoFile(Described):
                 return None
             self._base = fraction(stream.time_base) or Fraction(1)
             self._last = None if picture.interlaced_frame else max(survey.ticks, default=None)
-            self._end = promised_end(container, stream)
+            self._tail = survey.tail * self._base
+            self._promise = promise_of(self._path, container, stream, survey.shown, survey.reached)
             self._shape = shape_of(picture)
             self._rows = 2 if picture.interlaced_frame else 1  # of a frame to one of a field
             self._turns = quarter_turns(picture)
@@ -88,7 +90,14 @@ class VideoFile(Described):
             self._full, guessed = is_full(picture, self._layout)
             notes = (*picture_notes(picture, stream, self._target, self._layout, guessed),)
             self._info = describe(
-                self._path, container, stream, survey, self._layout, self._full, notes
+                self._path,
+                container,
+                stream,
+                survey,
+                self._promise,
+                self._layout,
+                self._full,
+                notes,
             )
             self._replay = Replay(stream, survey) if survey.packets else None
         return picture
@@ -125,10 +134,14 @@ class VideoFile(Described):
             found.append(f"reading ended early, after frame {tally.frames} ({tally.cut})")
         if tally.finished and promised is not None and tally.frames < promised:
             found.append(f"{tally.frames} frames decoded, the container promises {promised}")
-        rate = self._info.rate
-        if tally.finished and self._end and rate and self._missing():
+        rate, promised_end = self._info.rate, self._promise.end
+        if tally.finished and promised_end and rate and self._missing():
             end = float(tally.end + 1 / rate)
-            found.append(f"it ends at {end:.2f} s, the container promises {float(self._end):.2f} s")
+            found.append(
+                f"it ends at {end:.2f} s, the container promises {float(promised_end):.2f} s"
+            )
+        if tally.finished and self._promise.cut:
+            found.append("the file is cut off in the middle of a frame")
         if tally.unordered:
             found.append(
                 f"the times of {tally.unordered} frames do not increase; "
@@ -142,12 +155,16 @@ class VideoFile(Described):
         lost = tally.failed
         if tally.finished:
             lost = max(lost, (info.promised_frames or 0) - tally.frames, self._missing())
-        return lost if lost or tally.corrupt or tally.cut else None
+        cut = tally.cut or (tally.finished and self._promise.cut)
+        return lost if lost or tally.corrupt or cut else None
 
     def _missing(self) -> int:
         """Frames between the last one and the end that the container names."""
-        rate, end = self._info.rate, self._end
-        if not rate or not end or self._tally.end + 5 / (2 * rate) >= end:
+        rate, end = self._info.rate, self._promise.end
+        if not rate or not end:
+            return 0
+        slack = (5 if self._info.variable_rate else 3) / (2 * rate)
+        if self._tally.end + slack >= end or self._tail + 1 / (2 * rate) >= end:
             return 0
         return round((end - self._tally.end) * rate) - 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from av.video.stream import VideoStream
 from flickerscope.errors import InputError
 from flickerscope.inputs.probe import is_shown
 from flickerscope.inputs.source import FileOptions
+from flickerscope.video.promise import is_cut_off
+from flickerscope.video.unreadable import check_pixels, why_unreadable
 
 __all__ = [
     "Replay",
@@ -28,7 +29,6 @@ __all__ = [
     "decoded",
     "fraction",
     "opened",
-    "promised_end",
     "reason",
     "survey_packets",
     "use_threads",
@@ -62,10 +62,17 @@ class Survey:
     """Bytes of ``packets``."""
     whole: bool = False
     """The pass came to the end of the file."""
+    cut_off: int = 0
+    """Pictures in ``ready`` whose packets lack their end."""
+    reached: int | None = None
+    """Byte at which the last packet ends."""
+    tail: int = 0
+    """Tick at which the last picture ceases to be shown, as far as the packets say."""
 
     def take(self, decoder: VideoCodecContext, packet: av.Packet[VideoStream] | None) -> None:
         """Decode up to the first picture, and keep what follows for `Replay`."""
         if self.first is None:
+            self.cut_off += is_cut_off(packet, decoder.name)
             try:
                 self.ready.extend(decoder.decode(packet))
             except av.FFmpegError as error:
@@ -106,7 +113,9 @@ def opened(path: str, options: FileOptions) -> Iterator[tuple[InputContainer, Vi
             **_LENIENT,
         )
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{path}: not a video that FFmpeg can open: {reason(error)}") from error
+        why = why_unreadable(path, options.max_pixels)
+        why = why or f"not a video that FFmpeg can open: {reason(error)}"
+        raise InputError(f"{path}: {why}") from error
     with container:
         yield container, _stream(path, container, options)
 
@@ -125,7 +134,7 @@ def _stream(path: str, container: InputContainer, options: FileOptions) -> Video
     stream = streams[options.stream]
     if stream.codec_context is None:
         raise InputError(f"{path}: FFmpeg has no decoder for its video; convert it first")
-    _check_pixels(path, stream.codec_context.width, stream.codec_context.height, options.max_pixels)
+    check_pixels(path, stream.codec_context.width, stream.codec_context.height, options.max_pixels)
     stream.codec_context.options = _backstop(options)
     return stream
 
@@ -147,15 +156,6 @@ def _backstop(options: FileOptions) -> dict[str, str]:
 
 def _codec(stream: VideoStream) -> str:
     return getattr(stream.codec_context, "name", "of an unknown codec")
-
-
-def _check_pixels(path: str, width: int, height: int, most: int) -> None:
-    """Refuse sizes that no memory holds."""
-    if width * height > most:
-        raise InputError(
-            f"{path}: claims {width}x{height}, over the limit of {most} pixels a frame; "
-            "raise --max-pixels if that is true"
-        )
 
 
 def fraction(value: Rational | None) -> Fraction | None:
@@ -183,6 +183,9 @@ def survey_packets(container: InputContainer, stream: VideoStream) -> Survey:
                 survey.shown += 1
                 if packet.pts is not None:
                     survey.ticks.append(packet.pts)
+                    survey.tail = max(survey.tail, packet.pts + (packet.duration or 0))
+            if packet.pos is not None:
+                survey.reached = packet.pos + packet.size
             survey.take(stream.codec_context, packet)
         survey.whole = True
     except av.FFmpegError as error:
@@ -218,9 +221,11 @@ class Replay:
     def __init__(self, stream: VideoStream, survey: Survey) -> None:
         self._decoder = stream.codec_context
         self._packets, self._ready = survey.packets, survey.ready
+        self._cut_off = survey.cut_off
 
     def pictures(self, tally: Tally) -> Iterator[VideoFrame]:
         """All pictures, once; errors are counted and passed over."""
+        tally.corrupt += self._cut_off
         while self._ready:
             picture = self._ready.popleft()
             tally.corrupt += picture.is_corrupt
@@ -238,6 +243,7 @@ def _pictures(
     decoder: VideoCodecContext, packets: Iterable[av.Packet[VideoStream] | None], tally: Tally
 ) -> Iterator[VideoFrame]:
     for packet in packets:
+        tally.corrupt += is_cut_off(packet, decoder.name)
         try:
             pictures = decoder.decode(packet)
         except av.FFmpegError as error:
@@ -259,17 +265,3 @@ def _packets(
     except av.FFmpegError as error:
         tally.cut = reason(error)
     yield None
-
-
-def promised_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds at which Matroska says that its video ends.
-
-    It names no number of frames, and FFmpeg reads a damaged or cut file as one that just ends.
-    """
-    if "matroska" not in container.format.name:
-        return None
-    if m := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
-        return int(m[1]) * 3600 + int(m[2]) * 60 + Fraction(m[3])
-    if len(container.streams) == 1 and container.duration:
-        return Fraction(container.duration, 1_000_000)
-    return None

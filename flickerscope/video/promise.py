@@ -1,0 +1,93 @@
+"""How long a file says that it is, where FFmpeg takes a damaged end for the end."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+__all__ = ["Promise", "is_cut_off", "promise_of", "promised_end"]
+
+_TAIL = 1024
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a container says of its own length."""
+
+    frames: int | None = None
+    """How many it holds."""
+    end: Fraction | None = None
+    """Seconds at which its video ends."""
+    cut: bool = False
+    """The file ends in the middle of its last picture."""
+
+
+def promise_of(
+    path: str, container: InputContainer, stream: VideoStream, shown: int, reached: int | None
+) -> Promise:
+    """The promise of a file of ``shown`` packets, of which the last ends at byte ``reached``."""
+    kind = container.format.name
+    if end := promised_end(container, stream):
+        return Promise(end=end)
+    if kind == "gif":
+        return Promise(cut=_is_cut_gif(path))
+    if kind == "apng":
+        return Promise(frames=_apng_frames(path))
+    if kind == "yuv4mpegpipe" and reached is not None:
+        return Promise(frames=shown + (reached < os.path.getsize(path)))
+    return Promise()
+
+
+def is_cut_off(packet: Packet[VideoStream] | None, codec: str) -> bool:
+    """Whether a JPEG lacks its end: FFmpeg fills what is missing with gray and says nothing."""
+    if packet is None or codec != "mjpeg" or not packet.size:
+        return False
+    return b"\xff\xd9" not in bytes(memoryview(packet)[-_TAIL:])
+
+
+def promised_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds at which Matroska says that its video ends; it names no number of frames."""
+    if "matroska" not in container.format.name:
+        return None
+    if m := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        return int(m[1]) * 3600 + int(m[2]) * 60 + Fraction(m[3])
+    if len(container.streams) == 1 and container.duration:
+        return Fraction(container.duration, 1_000_000)
+    return None
+
+
+def _apng_frames(path: str) -> int | None:
+    """The number that an animated PNG names at its head."""
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    at = head.find(b"\x08acTL") + 5
+    return int.from_bytes(head[at : at + 4], "big") if at > 4 and len(head) >= at + 4 else None
+
+
+def _is_cut_gif(path: str) -> bool:
+    """Whether a GIF ends before its trailer; not where its blocks make no sense anyway."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            at = 13 + _colours(data[10])
+            while (kind := data[at]) in (0x21, 0x2C):  # an extension, a picture
+                # Behind a picture's place and colours stands the size of its codes.
+                at = at + 2 if kind == 0x21 else at + 11 + _colours(data[at + 9])
+                while size := data[at]:
+                    at += 1 + size
+                at += 1
+        except IndexError:
+            return True
+    return False
+
+
+def _colours(flags: int) -> int:
+    """Bytes of the table of colours that a GIF's flags announce."""
+    return 3 << (1 + (flags & 7)) if flags & 0x80 else 0

@@ -1,0 +1,136 @@
+"""Files that are cut off, claim the absurd, or are of a kind that FFmpeg cannot read."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from matrix import FRAMES, MATRIX, write
+
+from flickerscope import InputError, TooShortError, analyze
+from flickerscope.inputs.source import FileOptions
+from flickerscope.video import VideoFile, encode
+
+CUT = (
+    *("h264.mp4", "h264_10.mov", "yuv420.mkv", "h264_444.mkv", "vp9.webm", "ffv1.avi"),
+    *("mpeg4.avi", "mjpeg.avi", "mjpeg.mov", "h264.flv", "rgb.apng", "gray.gif", "palette.gif"),
+    *("y4m.y4m", "yuv444_10.y4m", "raw_nv21.nut", "av1.avif", "prores.mov"),
+)
+"""Containers that tell how long they are. MPEG streams do not: one that is cut between two frames
+is a shorter one."""
+
+
+def read(path: Path) -> tuple[int, int | None]:
+    """Frames, and those lost."""
+    source = VideoFile(path)
+    return sum(1 for _ in source.frames()), source.lost()
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_file_that_is_cut_off_is_damaged_or_refused_and_never_sound(
+    name: str, tmp_path: Path
+) -> None:
+    (clip,) = (clip for clip in MATRIX if clip.name == name)
+    path = write(clip, tmp_path)
+    data = path.read_bytes()
+    assert read(path) == (FRAMES, None)
+    for share in (0.35, 0.6, 0.93):
+        cut = tmp_path / f"cut{path.suffix}"
+        cut.write_bytes(data[: int(share * len(data))])
+        try:
+            frames, lost = read(cut)
+        except InputError as error:
+            assert str(error).startswith(f"{cut}: ")  # noqa: PT017
+        else:
+            assert 0 < frames <= FRAMES
+            assert lost is not None
+            if path.suffix not in (".gif", ".flv", ".nut", ".y4m"):
+                assert frames + lost == FRAMES
+
+
+def test_a_gif_that_ends_after_its_trailer_is_sound(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    encode(path, [np.full((8, 8), n, np.uint8) for n in range(4)], rate=10, codec="gif",
+           pixel_format="gray")  # fmt: skip
+    path.write_bytes(path.read_bytes() + b"\0\0 written behind it")
+    assert read(path) == (4, None)
+
+
+def jpeg() -> bytes:
+    """A picture of noise."""
+    writer = av.CodecContext.create("mjpeg", "w")
+    writer.width, writer.height, writer.pix_fmt = 64, 48, "yuvj420p"
+    writer.time_base = Fraction(1, 25)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
+    picture = av.VideoFrame.from_ndarray(noise, format="gray").reformat(format="yuvj420p")
+    return b"".join(bytes(p) for p in [*writer.encode(picture), *writer.encode(None)])
+
+
+def test_a_jpeg_without_its_end_is_damaged(tmp_path: Path) -> None:
+    """FFmpeg fills the rest with gray, and does not say so."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg())
+    assert read(path) == (1, None)
+    path.write_bytes(jpeg()[:-800])
+    source = VideoFile(path)
+    for _ in range(2):  # from the packets that the opening has kept, then anew
+        assert len(list(source.frames())) == 1
+        assert source.problems() == ("1 of 1 decoded frames are marked as damaged",)
+        assert source.lost() == 0
+    with pytest.raises(InputError, match=r"a\.jpg: damaged: 1 of 1 decoded frames"):
+        list(VideoFile(path, options=FileOptions(strict=True)).frames())
+
+
+def test_the_last_picture_of_a_matroska_file_may_be_held(tmp_path: Path) -> None:
+    """It says so itself: nothing is missing where the file promises more than a frame of it."""
+    path = tmp_path / "held.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width = stream.height = 16
+        stream.pix_fmt = "gray"
+        for index in range(10):
+            picture = av.VideoFrame(16, 16, "gray")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            for packet in stream.encode(picture):
+                packet.duration = 40 if index < 9 else 400
+                container.mux(packet)
+        container.mux(stream.encode(None))
+    assert read(path) == (10, None)
+
+
+def test_a_clip_too_short_by_damage_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    noise = np.random.default_rng(0).integers(0, 256, (16, 32, 32), dtype=np.uint8)
+    encode(path, noise, rate=25, codec="ffv1", pixel_format="gray")
+    path.write_bytes(path.read_bytes()[:7500])
+    with pytest.raises(TooShortError, match=r"a\.avi: . frames?, .*; damaged: .* promises 16"):
+        analyze(path)
+
+
+HEAD = b"YUV4MPEG2 W%d H%d F25:1 C420\nFRAME\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.y4m", HEAD % (30000, 30000), "claims 30000x30000, over the limit of 134217728 pixels"),
+        ("a.y4m", HEAD % (10**12, 10**12), "over the limit of 134217728 pixels a frame; raise --m"),
+        ("a.y4m", HEAD % (-8, 4), "claims -8x4, which is no size of a picture"),
+        ("a.y4m", HEAD % (0, 4), "claims 0x4, which is no size of a picture"),
+        ("a.y4m", b"YUV4MPEG2 F25:1\nFRAME\n", "claims 0x0, which is no size of a picture"),
+        ("a.mp4", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\x10\0mdat", "lacks its index (moov)"),
+        ("a.webp", b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0\x02", "is an animated WebP, which this FF"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_with_its_reason(
+    tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data + bytes(64))
+    with pytest.raises(InputError) as caught:
+        analyze(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
