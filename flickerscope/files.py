@@ -7,11 +7,22 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from flickerscope.errors import OutputError
 
-__all__ = ["check_writable", "make_folder", "replacing", "write_all", "write_bytes", "write_text"]
+__all__ = [
+    "STAGED",
+    "check_writable",
+    "make_folder",
+    "replacing",
+    "write_all",
+    "write_bytes",
+    "write_text",
+]
+
+STAGED: Final = ".flickerscope-"
+"""How the names of files begin that are not complete yet."""
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -70,7 +81,7 @@ def _staged(path: str | os.PathLike[str], suffix: str = "") -> Iterator[IO[bytes
     with _named(path):
         target = _followed(Path(path))
         file = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            dir=target.parent, prefix=".flickerscope-", suffix=suffix, delete=False
+            dir=target.parent, prefix=STAGED, suffix=suffix, delete=False
         )
     try:
         yield file

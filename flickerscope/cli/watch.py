@@ -70,7 +70,8 @@ class _State:
         fresh, seconds = self.done - self.resumed, time.monotonic() - self.began
         if fresh and seconds > 0:
             rate = fresh / seconds
-            parts += [_rate(rate), f"{_time((self.total - self.done) / rate)} left"]
+            left = f"{_time((self.total - self.done) / rate)} left"
+            parts += [_rate(rate), left if self.done < self.total else "writing the results"]
         if self.failed:
             parts.append(f"{self.failed} without a reading")
         return ", ".join(parts)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 from flickerscope.errors import InputError, SettingsError
-from flickerscope.files import make_folder
+from flickerscope.files import STAGED, make_folder
 from flickerscope.scan.job import CRASHED, Result
 from flickerscope.scan.journal import Journal, file_identity
 from flickerscope.scan.lock import locked
@@ -83,6 +83,8 @@ def open_ledger(
         locked(place / LOG) as log,
         Journal(place / RECORDS, keep=lambda record: not record.get(CRASHED)) as journal,
     ):
+        for stale in place.glob(f"{STAGED}*"):  # of a run that was killed while it wrote
+            stale.unlink(missing_ok=True)
         if len(journal) and not overwrite and not any(key in journal for key in keys):
             raise SettingsError(
                 f"{folder}: holds the results of other clips or settings; name another folder, or "

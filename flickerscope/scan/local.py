@@ -69,6 +69,8 @@ def local_engine(
 
 def _devices(pool: Pool, device: str) -> tuple[str, ...]:
     """Names of single devices, asked of a worker: it needs torch, which takes seconds to load."""
+    if device == "cpu":
+        return ("cpu",)
     (outcome,) = pool.run(find_devices, [device])
     if outcome.status != "ok":
         raise SettingsError(str(outcome.reason))

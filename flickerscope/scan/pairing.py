@@ -106,6 +106,7 @@ def pair_folders(
     """
     if not models:
         raise SettingsError("name at least one folder of predictions")
+    _ = _reader(by, pattern)  # complains before folders are searched
     theirs = find_videos(ref) if names is None else list(names)
     found = []
     for model, folder in models.items():

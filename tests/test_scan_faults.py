@@ -1,0 +1,95 @@
+"""A scan that is killed, loses its workers or its disk: nothing is lost or different."""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import scanning
+
+from flickerscope.errors import OutputError
+from flickerscope.scan.ledger import RECORDS
+from flickerscope.scan.run import SUMMARY, TABLE
+
+SCRIPT = Path(__file__).with_name("scanning.py")
+PAIRS = 120
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in (RECORDS, TABLE, SUMMARY)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("whole")
+    scanning.scan(str(out), PAIRS)
+    return contents(out)
+
+
+def run_killed_at(out: Path, moments: list[float]) -> None:
+    """Runs of the same command, each killed after so many seconds with all that it started."""
+    for moment in moments:
+        command = [sys.executable, str(SCRIPT), str(out), str(PAIRS)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as run:
+            time.sleep(moment)
+            run.kill()
+            assert run.stderr is not None
+            complaints = run.stderr.read()
+        assert run.returncode in (0, -9), complaints.decode()
+    subprocess.run([sys.executable, str(SCRIPT), str(out), str(PAIRS)], check=True)
+
+
+def check_complete(out: Path, whole: dict[str, bytes]) -> None:
+    assert contents(out) == whole
+    assert whole[RECORDS].count(b"\n") == PAIRS
+    names = {file.name for file in out.iterdir()}
+    assert names == {RECORDS, TABLE, SUMMARY, "scan.log"}
+
+
+def test_a_scan_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, whole) -> None:
+    draw = random.Random(1)
+    run_killed_at(tmp_path, [draw.uniform(0.3, 1.0) for _ in range(3)])
+    check_complete(tmp_path, whole)
+
+
+@pytest.mark.slow
+def test_a_scan_that_is_killed_at_fifty_moments_ends_as_one_that_was_not(tmp_path, whole) -> None:
+    """From before the first record to after the last file."""
+    draw = random.Random(2)
+    run_killed_at(tmp_path, [draw.uniform(0.1, 1.6) for _ in range(50)])
+    check_complete(tmp_path, whole)
+
+
+def test_workers_that_are_killed_take_their_clips_only(tmp_path: Path) -> None:
+    summary = scanning.scan(str(tmp_path), 40, deadly=(3, 4, 17))
+    assert summary["clips"]["text"] == "37 of 40 measured, 3 failed"
+    lost = [(clip["model"], clip["name"]) for clip in summary["not_measured"]]
+    assert lost == [("a", f"{number}-deadly.mp4") for number in (3, 4, 17)]
+    assert "ended by SIGKILL" in summary["not_measured"][0]["reason"]
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow over so many bytes, as when the disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_loses_nothing(tmp_path: Path, whole, small_files) -> None:
+    for size in (20_000, len(whole[RECORDS]) - 1):
+        small_files(size)
+        with pytest.raises(OutputError, match="cannot be written"):
+            scanning.scan(str(tmp_path), PAIRS)
+    small_files(resource.RLIM_INFINITY)
+    scanning.scan(str(tmp_path), PAIRS)
+    check_complete(tmp_path, whole)
