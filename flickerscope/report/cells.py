@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import IO, Any, Final
 
-__all__ = ["safe_name", "to_csv"]
+__all__ = ["safe_name", "to_csv", "write_csv"]
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What the text of a cell begins with where a spreadsheet computes it."""
@@ -16,11 +16,16 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows under a header; what a row lacks is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    write_csv(text, columns, rows)
+    return text.getvalue()
+
+
+def write_csv(file: IO[str], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """The same into an open file, a row at a time."""
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _plain(value) for name, value in row.items()})
-    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from flickerscope import __version__
-from flickerscope.files import write_all
+from flickerscope.errors import OutputError
+from flickerscope.files import replacing
 from flickerscope.report.strict import to_json
 from flickerscope.scan.job import Choices, Job, Result, run_job
 from flickerscope.scan.journal import fingerprint, read_records
@@ -18,7 +20,7 @@ from flickerscope.scan.lengths import find_segment
 from flickerscope.scan.pairing import Pair
 from flickerscope.scan.sets import Saved
 from flickerscope.scan.summary import summarize
-from flickerscope.scan.table import records_csv
+from flickerscope.scan.table import write_table
 from flickerscope.settings import Settings
 
 __all__ = ["SUMMARY", "TABLE", "run_scan", "write_results"]
@@ -99,15 +101,25 @@ def write_results(
     records: Path, settings: Settings, *, calibration: bool = False
 ) -> dict[str, Any]:
     """Write the table and the summary of records beside them; returns the summary."""
-    summary = summarize(read_records(records), settings, calibration=calibration)
-    table = records_csv(read_records(records))
-    write_all(
-        [
-            (records.with_name(TABLE), table.encode("utf-8", "backslashreplace")),
-            (records.with_name(SUMMARY), to_json(summary).encode("utf-8", "backslashreplace")),
-        ]
-    )
+    read = partial(read_records, records)
+    summary = summarize(read(), settings, calibration=calibration)
+    with (
+        replacing(records.with_name(SUMMARY)) as summary_file,
+        replacing(records.with_name(TABLE)) as table_file,
+    ):  # both are on the disk before either takes the place of an earlier one
+        _written(summary_file, lambda file: file.write(to_json(summary)))
+        _written(table_file, lambda file: write_table(file, read))
     return summary
+
+
+def _written(path: Path, write: Callable[[IO[str]], object]) -> None:
+    try:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _keys(pairs: Sequence[Pair], choices: Choices, saved: Mapping[str, Saved]) -> list[str]:

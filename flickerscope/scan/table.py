@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any, Final
 
-from flickerscope.report.cells import safe_name, to_csv
+from flickerscope.report.cells import safe_name, write_csv
 from flickerscope.scan.readings import ENERGY, FLICKER, readings_of
 
-__all__ = ["records_csv", "row_of"]
+__all__ = ["row_of", "write_table"]
 
 IDENTITY: Final = ("model", "name", "prompt", "seed", "pred", "ref", "status", "reason")
 VERDICT: Final = ("verdict", "flicker_db", "energy_db")
@@ -17,12 +17,14 @@ OF_SIDES: Final = ("flicker", "coverage", "area", "texture", "pop", "speed")
 RENAMED: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
 
 
-def records_csv(records: Iterable[Mapping[str, Any]]) -> str:
-    """What was read of every clip, and why nothing was; excesses in dB, powers in code^2."""
-    rows = [row_of(record) for record in records]
-    further = dict.fromkeys(name for row in rows for name in row)
+def write_table(file: IO[str], records: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+    """What was read of every clip, and why nothing was; excesses in dB, powers in code^2.
+
+    ``records`` is called twice, as which columns there are is known in the end only.
+    """
+    further = dict.fromkeys(name for record in records() for name in row_of(record))
     columns = dict.fromkeys((*IDENTITY, *VERDICT, *further))
-    return to_csv(list(columns), rows)
+    write_csv(file, list(columns), (row_of(record) for record in records()))
 
 
 def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
