@@ -425,7 +425,9 @@ def test_a_motion_that_leads_nowhere_stays_in_the_picture(bad):
     x = noise(1, 1, 12, 17).float()
     flow = torch.zeros(1, 2, 12, 17)
     flow[0, 0, 5, 5] = flow[0, 1, 7, 7] = bad
-    assert ((warp(x, flow) >= x.min()) & (warp(x, flow) <= x.max())).all()
+    warped = warp(x, flow)
+    assert warped.isfinite().all()
+    assert x.min() - 1e-3 < warped.min() and warped.max() < x.max() + 1e-3
 
 
 FIELDS = [

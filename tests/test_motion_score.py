@@ -41,6 +41,7 @@ from flickerscope.motion import (
     tile_moments,
     weighted_quantile,
 )
+from flickerscope.motion.pictures import shrink
 from flickerscope.motion.reading import tile_weights
 from flickerscope.motion.score import running_mean, single_events
 
@@ -908,15 +909,20 @@ def test_pixels_that_leave_the_frame_do_not_count():
 
 
 def test_compiled_loops_take_the_moments_that_torch_takes_in_double_precision():
-    frames = torch.from_numpy((pan(4) + white(0.5, 0))[:6, :70, :100].astype(np.float32))
+    detail = torch.from_numpy((pan(4) + white(0.5, 0))[:6, :140, :200].astype(np.float32))
+    frames = shrink(detail, 2)
     forward = torch.linspace(-9, 9, 4 * 2 * 70 * 100).view(4, 2, 70, 100)
-    single = tile_moments(frames, forward, -forward)
-    double = tile_moments(frames.double(), forward.double(), -forward.double())
+    single = tile_moments(frames, forward, -forward, detail=detail)
+    double = tile_moments(
+        frames.double(), forward.double(), -forward.double(), detail=detail.double()
+    )
     for name in ("inside", "mean", "speed"):
         assert_allclose(getattr(single, name), getattr(double, name), rtol=1e-5, atol=0.02)
-    for name in ("plus", "minus", "product", "change"):
-        ours, theirs = (getattr(moments.luma, name) for moments in (single, double))
-        assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
+    for band in ("luma", "texture"):
+        for name in ("plus", "minus", "product", "change"):
+            ours, theirs = (getattr(getattr(m, band), name) for m in (single, double))
+            assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
+    assert_allclose(single.texture.detail, double.texture.detail, rtol=1e-3, atol=0.05)
 
 
 @pytest.mark.cuda

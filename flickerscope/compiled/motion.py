@@ -13,9 +13,19 @@ import numpy.typing as npt
 
 from flickerscope.compiled.jit import compiled, part
 
-__all__ = ["average_windows", "choose_start", "enlarge", "refine", "sum_triples", "warp"]
+__all__ = [
+    "average_windows",
+    "choose_start",
+    "enlarge",
+    "refine",
+    "sum_details",
+    "sum_triples",
+    "take_off_blur",
+    "warp",
+]
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 
 ONE: Final = np.float32(1)
 ZERO: Final = np.float32(0)
@@ -351,33 +361,45 @@ def refine(
                 _smooth(best[c], flow[c], done[k, n, c])
 
 
+@part
+def _places(length: int, small: int, first: Indices, share: Floats) -> None:
+    """Between which samples of a row of ``small`` those of a longer row lie, and how far."""
+    for x in range(length):
+        place = max(0.0, (x + 0.5) * small / length - 0.5)
+        first[x] = min(int(place), small - 1)
+        share[x] = place - first[x]
+
+
+@part
+def _enlarge_plane(
+    small: Floats, left: Indices, share: Floats, row: Floats, factor: np.float32, done: Floats
+) -> None:
+    """Bilinear, as `torch.nn.functional.interpolate` without aligned corners, times ``factor``."""
+    height, rows, last = len(done), len(small), small.shape[1] - 1
+    for y in range(height):
+        place = max(0.0, (y + 0.5) * rows / height - 0.5)
+        top = min(int(place), rows - 1)
+        lower = np.float32(place - top)
+        above, below = small[top], small[min(top + 1, rows - 1)]
+        for x in range(last + 1):
+            row[x] = factor * (above[x] + lower * (below[x] - above[x]))
+        target = done[y]
+        for x in range(len(target)):
+            a = row[left[x]]
+            target[x] = a + share[x] * (row[min(left[x] + 1, last)] - a)
+
+
 @compiled("void(f4[:,:,:,:,::1], f4[:,:,:,:,::1])")
 def enlarge(flows: Floats, done: Floats) -> None:
-    """As `torch.nn.functional.interpolate` does without aligned corners; twice the motion."""
-    count, pictures, height, width = done.shape[0], done.shape[1], done.shape[3], done.shape[4]
-    small_height, small_width = flows.shape[3:]
-    left = np.empty(width, np.int64)
-    share = np.empty(width, np.float32)
-    for x in range(width):
-        place = max(0.0, (x + 0.5) * small_width / width - 0.5)
-        left[x] = min(int(place), small_width - 1)
-        share[x] = place - left[x]
+    """Flows of larger pictures, (K, N, 2, h, w) to (K, N, 2, H, W); twice the motion."""
+    width, small_width = done.shape[4], flows.shape[4]
+    left, share = np.empty(width, np.int64), np.empty(width, np.float32)
     row = np.empty(small_width, np.float32)
-    for k in range(count):
-        for n in range(pictures):
+    _places(width, small_width, left, share)
+    for k in range(flows.shape[0]):
+        for n in range(flows.shape[1]):
             for c in range(2):
-                for y in range(height):
-                    place = max(0.0, (y + 0.5) * small_height / height - 0.5)
-                    top = min(int(place), small_height - 1)
-                    lower = np.float32(place - top)
-                    above = flows[k, n, c, top]
-                    below = flows[k, n, c, min(top + 1, small_height - 1)]
-                    for x in range(small_width):
-                        row[x] = 2 * (above[x] + lower * (below[x] - above[x]))
-                    target = done[k, n, c, y]
-                    for x in range(width):
-                        a = row[left[x]]
-                        target[x] = a + share[x] * (row[min(left[x] + 1, small_width - 1)] - a)
+                _enlarge_plane(flows[k, n, c], left, share, row, TWO, done[k, n, c])
 
 
 @part
@@ -406,6 +428,17 @@ def _inside_row(flow: Floats, height: int, y: int, slack: float, row: Floats) ->
         px, py = np.float32(x) + across[x], np.float32(y) + down[x]
         inside = (px >= -slack) & (px <= right) & (py >= -slack) & (py <= bottom)
         row[x] = row[x] if inside else ZERO
+
+
+@part
+def _sum_columns(columns: Floats, tile: int, row: int, sums: Floats) -> None:
+    """Sums over tiles from those down their columns."""
+    for i in range(len(sums)):
+        for column in range(sums.shape[2]):
+            total = ZERO
+            for x in range(column * tile, (column + 1) * tile):
+                total += columns[i, x]
+            sums[i, row, column] = total
 
 
 @part
@@ -467,9 +500,214 @@ def sum_triples(
                 columns_sums[:] = ZERO
             _add_row(inside, speed, plus, minus, columns_sums)
             if y % tile == tile - 1:
-                for i in range(6):
-                    for column in range(sums.shape[3]):
-                        total = ZERO
-                        for x in range(column * tile, (column + 1) * tile):
-                            total += columns_sums[i, x]
-                        sums[n, i, y // tile, column] = total
+                _sum_columns(columns_sums, tile, y // tile, sums[n])
+
+
+@part
+def _mirror(row: Floats, radius: int) -> None:
+    """Mirror the values about the first and the last one in both margins, as often as it takes."""
+    length = len(row) - 2 * radius
+    period = max(1, 2 * (length - 1))
+    for k in range(1, radius + 1):
+        before, after = (-k) % period, (length - 1 + k) % period
+        row[radius - k] = row[radius + min(before, period - before)]
+        row[radius + length - 1 + k] = row[radius + min(after, period - after)]
+
+
+@compiled("void(f4[:,:,::1], f4[::1], f4[:,:,::1])")
+def take_off_blur(pictures: Floats, taps: Floats, band: Floats) -> None:
+    """What a separable filter takes out of pictures, (N, H, W) alike; mirrored borders.
+
+    ``taps``: of the filter, an odd number of them.
+    """
+    count, height, width = pictures.shape
+    radius = len(taps) // 2
+    padded = np.empty(width + 2 * radius, np.float32)
+    along = np.empty((height, width), np.float32)
+    total = np.empty(width, np.float32)
+    period = max(1, 2 * (height - 1))
+    for n in range(count):
+        for y in range(height):
+            padded[radius : radius + width] = pictures[n, y]
+            _mirror(padded, radius)
+            line = along[y]
+            line[:] = ZERO
+            for k in range(len(taps)):
+                tap, shifted = taps[k], padded[k : k + width]
+                for x in range(width):
+                    line[x] += tap * shifted[x]
+        for y in range(height):
+            total[:] = ZERO
+            for k in range(len(taps)):
+                place = (y + k - radius) % period
+                tap, line = taps[k], along[min(place, period - place)]
+                for x in range(width):
+                    total[x] += tap * line[x]
+            target, picture = band[n, y], pictures[n, y]
+            for x in range(width):
+                target[x] = picture[x] - total[x]
+
+
+@part
+def _cubic(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Weights of the four samples around a place between the middle two (Keys 1981, a = -3/4)."""
+    a = np.float32(-0.75)
+    u, three = ONE - t, np.float32(3)
+    one = ((a * (t + ONE) - np.float32(5) * a) * (t + ONE) + np.float32(8) * a) * (
+        t + ONE
+    ) - np.float32(4) * a
+    two = ((a + TWO) * t - (a + three)) * t * t + ONE
+    next_one = ((a + TWO) * u - (a + three)) * u * u + ONE
+    return one, two, next_one, ONE - one - two - next_one
+
+
+@part
+def _warp_row_cubic(picture: Floats, across: Floats, down: Floats, y: int, row: Floats) -> None:
+    """One row of `warp`, bicubic; beyond the border the border is repeated."""
+    height, width = picture.shape
+    # From two pixels beyond the border on, all four samples are the border's.
+    low, right, bottom = np.float32(-3), np.float32(width + 2), np.float32(height + 2)
+    start = np.float32(y)
+    for x in range(width):
+        px = max(low, min(right, np.float32(x) + across[x]))
+        py = max(low, min(bottom, start + down[x]))
+        ix, iy = int(np.floor(px)), int(np.floor(py))
+        x0, x1, x2, x3 = _cubic(px - np.float32(ix))
+        y0, y1, y2, y3 = _cubic(py - np.float32(iy))
+        if 1 <= ix < width - 2 and 1 <= iy < height - 2:
+            left, top = np.uint32(ix - 1), np.uint32(iy - 1)
+            r0, r1 = picture[top], picture[top + np.uint32(1)]
+            r2, r3 = picture[top + np.uint32(2)], picture[top + np.uint32(3)]
+            c1, c2, c3 = left + np.uint32(1), left + np.uint32(2), left + np.uint32(3)
+            a = y0 * r0[left] + y1 * r1[left] + y2 * r2[left] + y3 * r3[left]
+            b = y0 * r0[c1] + y1 * r1[c1] + y2 * r2[c1] + y3 * r3[c1]
+            c = y0 * r0[c2] + y1 * r1[c2] + y2 * r2[c2] + y3 * r3[c2]
+            d = y0 * r0[c3] + y1 * r1[c3] + y2 * r2[c3] + y3 * r3[c3]
+            row[x] = x0 * a + x1 * b + x2 * c + x3 * d
+            continue
+        total = ZERO
+        for i, weight in enumerate((y0, y1, y2, y3)):
+            line = picture[min(max(iy - 1 + i, 0), height - 1)]
+            a, b = line[min(max(ix - 1, 0), width - 1)], line[min(max(ix, 0), width - 1)]
+            c, d = line[min(max(ix + 1, 0), width - 1)], line[min(max(ix + 2, 0), width - 1)]
+            total += weight * (x0 * a + x1 * b + x2 * c + x3 * d)
+        row[x] = total
+
+
+@part
+def _beside(plane: Floats, y: int, row: Floats) -> None:
+    """Sum of the four pixels beside each one of a row; the border is repeated."""
+    height, width = plane.shape
+    above, here, below = plane[max(y - 1, 0)], plane[y], plane[min(y + 1, height - 1)]
+    row[0] = here[0] + here[min(1, width - 1)]
+    row[width - 1] = here[max(width - 2, 0)] + here[width - 1]
+    for x in range(1, width - 1):
+        row[x] = here[x - 1] + here[x + 1]
+    for x in range(width):
+        row[x] += above[x] + below[x]
+
+
+@part
+def _see_detail(
+    after: Floats,
+    at: Floats,
+    before: Floats,
+    forward: Floats,
+    backward: Floats,
+    inside: Floats,
+    plus: Floats,
+    minus: Floats,
+) -> None:
+    """Differences to the neighbours along the motion, where both are inside."""
+    height, width = at.shape
+    for y in range(height):
+        ahead, behind = plus[y], minus[y]
+        _warp_row_cubic(after, forward[0, y], forward[1, y], y, ahead)
+        _warp_row_cubic(before, backward[0, y], backward[1, y], y, behind)
+        here, share = at[y], inside[y]
+        for x in range(width):
+            ahead[x] = (ahead[x] - here[x]) * share[x]
+            behind[x] = (here[x] - behind[x]) * share[x]
+
+
+@part
+def _add_detail(
+    at: Floats, inside: Floats, plus: Floats, minus: Floats, y: int, row: Floats, sums: Floats
+) -> None:
+    """Add a row of what `sum_details` sums to the seven sums down the columns."""
+    here, share, ahead, behind = at[y], inside[y], plus[y], minus[y]
+    quarter = np.float32(0.25)
+    product, detail, shares = sums[0], sums[1], sums[2]
+    _beside(minus, y, row)
+    for x in range(len(row)):
+        product[x] += ahead[x] * row[x] * quarter
+    _beside(at, y, row)
+    for x in range(len(row)):
+        detail[x] += here[x] * row[x] * share[x] * quarter
+        shares[x] += share[x]
+    plus_plus, minus_minus, plus_minus, both = sums[3], sums[4], sums[5], sums[6]
+    for x in range(len(row)):
+        plus_plus[x] += ahead[x] * ahead[x]
+        minus_minus[x] += behind[x] * behind[x]
+        plus_minus[x] += ahead[x] * behind[x]
+        both[x] += ahead[x] + behind[x]
+
+
+@part
+def _inside_detail(forward: Floats, backward: Floats, slack: float, inside: Floats) -> None:
+    """1 where both neighbours show the pixel, in twice as many rows and columns."""
+    height, width = forward.shape[1:]
+    row = np.empty(width, np.float32)
+    for y in range(height):
+        row[:] = ONE
+        _inside_row(forward, height, y, slack, row)
+        _inside_row(backward, height, y, slack, row)
+        for i in range(2):
+            for x in range(width):
+                inside[2 * y + i, 2 * x] = row[x]
+                inside[2 * y + i, 2 * x + 1] = row[x]
+
+
+@compiled(
+    "void(f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1], f4, i8,"
+    " f4[:,:,:,::1])"
+)
+def sum_details(
+    before: Floats,
+    at: Floats,
+    after: Floats,
+    forward: Floats,
+    backward: Floats,
+    slack: float,
+    tile: int,
+    sums: Floats,
+) -> None:
+    """Sums over tiles of what fine detail and its neighbours along the motion come to.
+
+    Args:
+        before, at, after: (N, 2 H, 2 W), a band of fine detail.
+        forward, backward: (N, 2, H, W), pixels of half the size.
+        slack: pixels of half the size by which a place may lie out of the picture.
+        tile: pixels.
+        sums: (N, 7, rows, columns), becomes the result; see `native.detail_sums`.
+    """
+    pictures, height, width = at.shape
+    left, share = np.empty(width, np.int64), np.empty(width, np.float32)
+    row, line = np.empty(width // 2, np.float32), np.empty(width, np.float32)
+    ahead = np.empty((2, height, width), np.float32)
+    behind = np.empty((2, height, width), np.float32)
+    inside, plus, minus = np.empty((3, height, width), np.float32)
+    columns_sums = np.empty((7, width), np.float32)
+    _places(width, width // 2, left, share)
+    for n in range(pictures):
+        for c in range(2):
+            _enlarge_plane(forward[n, c], left, share, row, TWO, ahead[c])
+            _enlarge_plane(backward[n, c], left, share, row, TWO, behind[c])
+        _inside_detail(forward[n], backward[n], slack, inside)
+        _see_detail(after[n], at[n], before[n], ahead, behind, inside, plus, minus)
+        for y in range(sums.shape[2] * tile):
+            if y % tile == 0:
+                columns_sums[:] = ZERO
+            _add_detail(at[n], inside, plus, minus, y, line, columns_sums)
+            if y % tile == tile - 1:
+                _sum_columns(columns_sums, tile, y // tile, sums[n])

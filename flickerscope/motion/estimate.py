@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from flickerscope.errors import InputError, TooShortError
 from flickerscope.grid import AreaGrid
-from flickerscope.motion.filters import warp
+from flickerscope.motion.filters import blur, warp
 from flickerscope.motion.flow import LucasKanade, MotionField
-from flickerscope.motion.moments import TileMoments, smooth_acceleration, tile_moments
+from flickerscope.motion.moments import BLUR, TileMoments, smooth_acceleration, tile_moments
 from flickerscope.motion.pictures import DETAIL, ROWS, picture_scale, shrink, small_pictures
 from flickerscope.motion.reading import FrameFlicker, MotionReading, frame_flicker, read_motion
 from flickerscope.motion.records import map_records
@@ -74,17 +74,21 @@ def run_moments(
     forward, backward = neighbour_motion(shrink(pictures, scale // seen), field)
     forward, backward = (shrink(u, seen) / seen for u in (forward, backward))
     small = shrink(pictures, scale)
+    smooth = blur(small, BLUR)
     moments = tile_moments(
         small,
         *smooth_acceleration(forward, backward),
         detail=shrink(pictures, scale // 2) if texture and scale > 1 else None,
         chroma=chroma,
+        smooth=smooth,
     )
     if len(moments) < 3:
         luma_only = replace(moments, texture=None, cb=None, cr=None)
         return replace(moments, slow=map_records(torch.zeros_like, luma_only))
     over_two = smooth_acceleration(*motion_over_two(forward, backward))
-    return replace(moments, slow=_with_empty_ends(tile_moments(small, *over_two, stride=2)))
+    return replace(
+        moments, slow=_with_empty_ends(tile_moments(small, *over_two, smooth=smooth, stride=2))
+    )
 
 
 def motion_over_two(

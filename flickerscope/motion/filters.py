@@ -15,6 +15,8 @@ from flickerscope.motion import native
 
 __all__ = [
     "blur",
+    "fine_detail",
+    "gaussian",
     "halve",
     "is_inside",
     "median_of_neighbours",
@@ -94,15 +96,31 @@ def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 def _blur_matrix(length: int, sigma: float) -> torch.Tensor:
-    radius = max(1, math.ceil(3 * sigma))
+    taps = gaussian(sigma)
+    radius = len(taps) // 2
     offsets = torch.arange(-radius, radius + 1, device="cpu")
-    taps = torch.exp(-(offsets.double() ** 2) / (2 * sigma**2))
     # Mirrored as often as it takes: the picture may be smaller than the Gaussian.
     period = max(1, 2 * (length - 1))
     places = (torch.arange(length, device="cpu")[:, None] + offsets).remainder(period)
     places = torch.where(places < length, places, period - places)
     matrix = torch.zeros(length, length, dtype=torch.float64, device="cpu")
-    return matrix.scatter_add_(1, places, (taps / taps.sum()).repeat(length, 1))
+    return matrix.scatter_add_(1, places, taps.repeat(length, 1))
+
+
+@lru_cache(maxsize=64)
+def gaussian(sigma: float) -> torch.Tensor:
+    """Taps of a Gaussian of ``sigma`` pixels cut off at 3 sigma, that sum to 1; float64."""
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
+    taps = torch.exp(-(offsets**2) / (2 * sigma**2))
+    return taps / taps.sum()
+
+
+def fine_detail(x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """What `blur` takes out of pictures, (..., H, W) alike."""
+    if takes(x):
+        return native.fine_detail(x, gaussian(sigma))
+    return x - blur(x, sigma)
 
 
 def halve(x: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from flickerscope.compiled.door import takes
 from flickerscope.motion import native
-from flickerscope.motion.filters import blur, is_inside, warp, window_mean
+from flickerscope.motion.filters import blur, fine_detail, is_inside, warp, window_mean
 from flickerscope.motion.records import map_records
 
-__all__ = ["TILE", "BandMoments", "TileMoments", "smooth_acceleration", "tile_moments"]
+__all__ = ["BLUR", "TILE", "BandMoments", "TileMoments", "smooth_acceleration", "tile_moments"]
 
 TILE: Final = 8
 """Pixels of a picture of 72 rows."""
@@ -106,6 +106,7 @@ def tile_moments(
     *,
     detail: torch.Tensor | None = None,
     chroma: torch.Tensor | None = None,
+    smooth: torch.Tensor | None = None,
     stride: int = 1,
 ) -> TileMoments:
     """Moments of runs of frames under a given motion.
@@ -118,17 +119,19 @@ def tile_moments(
         backward: the same to the frame before.
         detail: the frames at twice the size, (..., T, 2 H, 2 W), for the texture.
         chroma: Cb and Cr, (..., T, 2, H, W), code values.
+        smooth: the frames blurred by `BLUR`, where that is done already.
         stride: hold frames against those so many frames away: the motion is to these, and so many
             frames at both ends have none.
     """
     runs = frames.shape[:-3]
     forward, backward = forward.flatten(0, -4), backward.flatten(0, -4)
     mean = _tile_sums(_triples(frames, stride)[1]) / TILE**2
-    sums = _sums(_triples(blur(frames, BLUR), stride), forward, backward)
+    smooth = blur(frames, BLUR) if smooth is None else smooth
+    sums = _sums(_triples(smooth, stride), forward, backward)
     bands: dict[str, Any] = {"luma": _means(sums)}
     if chroma is not None:
-        smooth = blur(chroma, BLUR)
-        for name, plane in zip(("cb", "cr"), smooth.unbind(-3), strict=True):
+        colours = blur(chroma, BLUR)
+        for name, plane in zip(("cb", "cr"), colours.unbind(-3), strict=True):
             bands[name] = _means(_sums(_triples(plane, stride), forward, backward))
     if detail is not None:
         bands["texture"] = _texture(detail, forward, backward)
@@ -217,21 +220,36 @@ def _as_if_sampled(
 
 
 def _texture(detail: torch.Tensor, forward: torch.Tensor, backward: torch.Tensor) -> BandMoments:
-    size, tile = detail.shape[-2:], 2 * TILE
+    tile = 2 * TILE
+    sums = _detail_sums(_triples(fine_detail(detail, DETAIL_BLUR)), forward, backward, tile)
+    means = _means(sums[:, 2:], tile)
+    # Of pixels beside each other: texture has that in common with its neighbours, grain has not.
+    product, own = (sums[:, :2] / sums[:, 2:3].clamp(min=1e-6 * tile**2)).unbind(1)
+    return replace(means, product=product, detail=own.clamp(min=0))
+
+
+def _detail_sums(
+    triples: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    forward: torch.Tensor,
+    backward: torch.Tensor,
+    tile: int,
+) -> torch.Tensor:
+    """See `native.detail_sums`."""
+    before, at, after = triples
+    if takes(at, forward, backward):
+        return native.detail_sums(
+            before[:, 0], at[:, 0], after[:, 0], forward, backward, slack=SLACK, tile=tile
+        )
+    size = at.shape[-2:]
 
     def enlarged(flow: torch.Tensor) -> torch.Tensor:
         return 2 * functional.interpolate(flow, size=size, mode="bilinear", align_corners=False)
 
-    before, at, after = _triples(detail - blur(detail, DETAIL_BLUR))
     inside = functional.interpolate(_inside(forward, backward), size=size)
     plus = (warp(after, enlarged(forward), "bicubic") - at) * inside
     minus = (at - warp(before, enlarged(backward), "bicubic")) * inside
-    # Of pixels beside each other: texture has that in common with its neighbours, grain has not.
     beside = [plus * _beside(minus), at * _beside(at) * inside]
-    sums = _tile_sums(torch.cat([*beside, inside, *_products(plus, minus)], 1), tile)
-    means = _means(sums[:, 2:], tile)
-    product, detail = (sums[:, :2] / sums[:, 2:3].clamp(min=1e-6 * tile**2)).unbind(1)
-    return replace(means, product=product, detail=detail.clamp(min=0))
+    return _tile_sums(torch.cat([*beside, inside, *_products(plus, minus)], 1), tile)
 
 
 def _beside(x: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,16 @@ import torch
 
 from flickerscope.compiled.door import as_array
 
-__all__ = ["enlarged", "refined", "started", "triple_sums", "warped", "window_means"]
+__all__ = [
+    "detail_sums",
+    "enlarged",
+    "fine_detail",
+    "refined",
+    "started",
+    "triple_sums",
+    "warped",
+    "window_means",
+]
 
 
 def window_means(x: torch.Tensor, radius: int) -> torch.Tensor:
@@ -102,4 +111,45 @@ def triple_sums(
     pictures = as_array(before), as_array(at), as_array(after)
     motion = as_array(forward), as_array(backward)
     loops.sum_triples(*pictures, *motion, slack, tile, sums.numpy())
+    return sums
+
+
+def fine_detail(pictures: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    """As `filters.fine_detail`, with the taps of the blur."""
+    from flickerscope.compiled import motion as loops
+
+    band = pictures.new_empty(pictures.shape)
+    planes = as_array(pictures).reshape(-1, *pictures.shape[-2:])
+    loops.take_off_blur(planes, as_array(taps.float()), band.view(planes.shape).numpy())
+    return band
+
+
+def detail_sums(
+    before: torch.Tensor,
+    at: torch.Tensor,
+    after: torch.Tensor,
+    forward: torch.Tensor,
+    backward: torch.Tensor,
+    *,
+    slack: float,
+    tile: int,
+) -> torch.Tensor:
+    """Sums over tiles of what the texture wants to know, (N, 7, rows, columns).
+
+    ``[d+ beside d-, f beside f, inside, d+ d+, d- d-, d+ d-, d+ + d-]``, all of the pixels inside;
+    "beside" is the mean of the four pixels beside one.
+
+    Args:
+        before, at, after: (N, 2 H, 2 W), a band of fine detail.
+        forward, backward: (N, 2, H, W), pixels of half the size.
+        slack: pixels of half the size by which a place may lie out of the picture.
+        tile: pixels.
+    """
+    from flickerscope.compiled import motion as loops
+
+    height, width = at.shape[-2:]
+    sums = at.new_empty(len(at), 7, height // tile, width // tile)
+    pictures = as_array(before), as_array(at), as_array(after)
+    motion = as_array(forward), as_array(backward)
+    loops.sum_details(*pictures, *motion, slack, tile, sums.numpy())
     return sums
