@@ -109,7 +109,11 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise `OutputError` now for a file that could not be written after a long run."""
-    target = Path(path)
+    with _named(path):  # of a folder that may not be looked into, or a name that is too long
+        _check_writable(path, Path(path))
+
+
+def _check_writable(path: str | os.PathLike[str], target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{path}: is a folder; name a file")
     allowed = not target.exists() or os.access(target, os.W_OK)

@@ -243,7 +243,8 @@ class Measurement:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a saved measurement: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: cannot be read as a saved measurement: {why}") from error
         return cls.from_json(text, str(path))
 
     @classmethod

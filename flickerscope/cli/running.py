@@ -61,7 +61,8 @@ def load_settings(path: str | None) -> Settings | None:
     try:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a report: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as a report: {why}") from error
     if isinstance(plain, dict) and "settings" in plain:
         plain = plain["settings"]
     return Settings.from_dict(plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -31,11 +32,15 @@ _MOST_GAPS = 0.05
 
 def check_file(path: str) -> None:
     """Refuse what is not the file of a video at first sight, with a text of its own."""
-    if os.path.isdir(path):
+    try:
+        kind = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise InputError(f"{path or repr(path)}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if stat.S_ISDIR(kind):
         raise InputError(f"{path}: is a folder; give a video file")
-    if not os.path.exists(path):
-        raise InputError(f"{path}: no such file")
-    if not os.path.isfile(path):
+    if not stat.S_ISREG(kind):
         raise InputError(f"{path}: not a regular file; save the video to a file first")
     try:
         with open(path, "rb") as file:

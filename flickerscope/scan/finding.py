@@ -23,8 +23,11 @@ def find_videos(folder: str | os.PathLike[str]) -> list[str]:
     pictures and no videos. Hidden files and folders are left out. Raises `InputError`.
     """
     root = Path(folder)
-    if not root.is_dir():
-        found = "a file" if root.exists() else "not there"
+    try:
+        found = "" if root.is_dir() else "a file" if root.exists() else "not there"
+    except OSError as error:  # what lies in a folder that may not be looked into
+        raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    if found:
         raise InputError(f"{folder}: is {found}; name a folder of videos")
 
     def refuse(error: OSError) -> None:
