@@ -59,6 +59,7 @@ FLOORS = {
     "metrics": 6,
     "experiment": 7,
     "report": 6,
+    "roundtrip": 6,
     "scan": 7,
     "__main__": 8,
     "cli": 8,

@@ -155,6 +155,17 @@ def test_one_clip_against_one_other_is_their_comparison(batch: tuple[Tensor, Ten
     assert values["energy_db"] == pytest.approx(result.energy_db, abs=1e-9)
 
 
+def test_latents_are_measured_if_asked_for() -> None:
+    noise = torch.Generator().manual_seed(0)
+    pred, ref = (torch.randn(1, 16, 8, 12, 16, generator=noise) for _ in range(2))
+    latent = Settings(latent=True)
+    values = _numbers(ExcessFlicker(settings=latent, threads=1)(pred, ref))
+    assert values["energy_db"] == compare(pred[0], ref[0], latent=True, threads=1).energy_db
+    assert (values["measured"], values["not_measurable"]) == (0, 1)  # there is no motion in one
+    with pytest.raises(InputError, match=r"Settings\(latent=True\)"):
+        ExcessFlicker()(pred, ref)
+
+
 def test_a_reference_that_was_measured_before_serves_clips_of_any_length(
     batch: tuple[Tensor, Tensor],
 ) -> None:

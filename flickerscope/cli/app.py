@@ -19,6 +19,7 @@ from flickerscope.cli.compare import compare_command
 from flickerscope.cli.demo import demo_command
 from flickerscope.cli.experiment import experiment_command
 from flickerscope.cli.measure import measure_command
+from flickerscope.cli.roundtrip import roundtrip_command
 from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain
 from flickerscope.cli.scan import scan_command
 from flickerscope.errors import FlickerscopeError, SettingsError
@@ -58,6 +59,7 @@ app.command("compare")(compare_command)
 app.command("analyze")(analyze_command)
 app.command("measure")(measure_command)
 app.command("scan")(scan_command)
+app.command("roundtrip")(roundtrip_command)
 app.command("demo")(demo_command)
 app.command("experiment")(experiment_command)
 

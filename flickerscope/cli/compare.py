@@ -15,7 +15,7 @@ from flickerscope.settings import Settings
 if TYPE_CHECKING:
     from flickerscope.comparison import Comparison
 
-__all__ = ["compare_command"]
+__all__ = ["compare_command", "tell"]
 
 
 def compare_command(
@@ -82,6 +82,23 @@ def compare_command(
             device=device, memory=memory, threads=threads, stream=stream,
             max_pixels=max_pixels, strict=strict, timeout=timeout, progress=progress,
         )  # fmt: skip
+    tell(
+        result, outputs, quiet=quiet, verbose=verbose, fail_above=fail_above, gate=limited,
+        allow_unmeasured=allow_unmeasured,
+    )  # fmt: skip
+
+
+def tell(
+    result: Comparison,
+    outputs: Outputs,
+    *,
+    quiet: bool,
+    verbose: bool,
+    fail_above: float | None,
+    gate: str,
+    allow_unmeasured: bool,
+) -> None:
+    """Write the reports, print the summary, and hold it against the limit."""
     write_comparison(result, outputs)
     if not quiet and outputs.stdout is None:
         from flickerscope.cli.terminal import comparison_summary
@@ -92,7 +109,7 @@ def compare_command(
 
         breach = find_breach(
             result.ruling, result.energy_db, result.flicker_db,
-            limit=fail_above, gate=limited, allow_unmeasured=allow_unmeasured,
+            limit=fail_above, gate=gate, allow_unmeasured=allow_unmeasured,
         )  # fmt: skip
         gate_on([breach])
 

@@ -118,10 +118,10 @@ class ClipMetric(Metric):
         shape, axes = tuple(batch.shape), self.layout
         if len(shape) != len(axes) or 0 in shape:
             raise InputError(f"{name}: got shape {shape}; allowed is layout {axes}")
-        if "C" in axes and shape[axes.index("C")] not in (1, 3):
+        if not self.settings.latent and "C" in axes and shape[axes.index("C")] not in (1, 3):
             raise InputError(
-                f"{name}: got shape {shape} as {axes}; C must be 1 (gray) or 3 (RGB): decode "
-                "latents, or say another layout"
+                f"{name}: got shape {shape} as {axes}; C must be 1 (gray) or 3 (RGB): say another "
+                "layout, decode latents, or measure them by Settings(latent=True)"
             )
         batch = batch.detach()
         if self.clamp and batch.is_floating_point():
