@@ -122,7 +122,7 @@ class Meter:
 def scan(pairing: Pairing, options: dict[str, Any], engine: Meter) -> None:
     with tempfile.TemporaryDirectory() as out:
         choices = Choices(settings=Settings(**options))
-        summary = run_scan(pairing.pairs, out, choices=choices, engine=engine)
+        summary = run_scan(pairing, out, choices=choices, engine=engine)
         if summary["clips"]["failed"]:
             raise RuntimeError(summary["not_measured"])
 

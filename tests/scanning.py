@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flickerscope.scan.job import Choices, Job, Result
-from flickerscope.scan.pairing import Pair
+from flickerscope.scan.pairing import Pair, Pairing
 from flickerscope.scan.pool import Pool
 from flickerscope.scan.run import run_scan
 from flickerscope.settings import Settings
@@ -28,6 +28,7 @@ def content(number: int) -> dict[str, Any]:
         "status": "measured",
         "reason": None,
         "segment": 16,
+        "citation": "made up",
         "verdict": {"text": "no difference found", "basis": "", "ground": "motion", "value_db": 0},
         "headline": {"value": value},
         "motion": {"pred": side, "ref": side} | excesses,
@@ -70,11 +71,10 @@ def pairs(count: int, deadly: tuple[int, ...] = ()) -> list[Pair]:
 
 
 def scan(out: str, count: int, deadly: tuple[int, ...] = ()) -> dict[str, Any]:
+    pairing = Pairing(tuple(pairs(count, deadly)), ())
+    choices = Choices(settings=Settings(segment=16))
     with Pool(2) as pool:
-        return run_scan(
-            pairs(count, deadly), out, choices=Choices(settings=Settings(segment=16)),
-            engine=pool.run, work=work,
-        )  # fmt: skip
+        return run_scan(pairing, out, choices=choices, engine=pool.run, work=work)
 
 
 if __name__ == "__main__":

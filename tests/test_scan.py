@@ -18,11 +18,12 @@ from flickerscope.scan.job import Choices
 from flickerscope.scan.ledger import RECORDS
 from flickerscope.scan.lengths import Length, fit_segment, frames_compared
 from flickerscope.scan.lock import locked
-from flickerscope.scan.pairing import Pairing, pair_folders
+from flickerscope.scan.pairing import pair_folders
 from flickerscope.scan.pool import Outcome, run_here
 from flickerscope.scan.run import SUMMARY, TABLE, run_scan
 from flickerscope.scan.sets import load_set, measure_folder
 from flickerscope.settings import Settings
+from flickerscope.video import encode
 
 CLIPS = 6
 QUICK = Settings(motion=False, segment=16, paired=False, scales=("block",))
@@ -57,7 +58,7 @@ def scanned(
 ) -> dict[str, Any]:
     pairing = pair_folders({name: root / name for name in models}, root / "ref")
     choices = Choices(settings=settings, fps="24")
-    return run_scan(pairing.pairs, out, choices=choices, engine=engine, **options)
+    return run_scan(pairing, out, choices=choices, engine=engine, **options)
 
 
 def records(out: Path) -> list[dict[str, Any]]:
@@ -281,9 +282,33 @@ def test_the_segment_length_is_found_from_the_files(folders: Path, tmp_path: Pat
     assert summary["segment"] == 16  # of 18 frames
 
 
-def test_pairing_is_of_all_models(folders: Path) -> None:
-    pairing: Pairing = pair_folders({"same": folders / "same"}, folders / "ref")
-    assert len(pairing.pairs) == CLIPS
+def test_predictions_that_are_missing_are_counted_for_each_model(folders, tmp_path) -> None:
+    root = shutil.copytree(folders, tmp_path / "clips")
+    (root / "same" / "1.npy").unlink()
+    summary = scanned(root, tmp_path / "out")
+    assert {m["model"]: m["missing"] for m in summary["models"]} == {"same": 1, "flashing": 0}
+    assert summary["unpaired"] == [f"{root / 'ref' / '1.npy'}: no prediction by same"]
+    assert summary["clips"]["text"] == "11 of 11 measured"
+
+
+def test_an_option_that_goes_with_none_of_the_files_is_refused(tmp_path: Path) -> None:
+    for folder in ("ref", "same"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").touch()
+    with pytest.raises(SettingsError, match="fps is for arrays and pictures"):
+        scanned(tmp_path, tmp_path / "out", ["same"])
+
+
+def test_folders_of_pictures_are_videos(folders: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "clips" / "ref" / "v1.5"
+    pictures.mkdir(parents=True)
+    frames = np.load(folders / "ref" / "0.npy")
+    for number, frame in enumerate(frames):
+        encode(pictures / f"{number}.png", [frame], rate=1, codec="png", pixel_format="gray")
+    shutil.copytree(tmp_path / "clips" / "ref", tmp_path / "clips" / "same")
+    summary = scanned(tmp_path / "clips", tmp_path / "out", ["same"])
+    assert summary["clips"]["text"] == "1 of 1 measured"
+    assert summary["models"][0]["energy"]["median"] == 0.0
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +328,7 @@ def against_set(root: Path, path: Path, out: Path, settings: Settings) -> dict[s
     names = [clip.name for clip in refs.clips]
     pairing = pair_folders({"flashing": root / "flashing"}, path, names=names)
     return run_scan(
-        pairing.pairs, out, choices=Choices(settings=settings, fps="24"), engine=run_here,
+        pairing, out, choices=Choices(settings=settings, fps="24"), engine=run_here,
         saved=refs.by_path(),
     )  # fmt: skip
 

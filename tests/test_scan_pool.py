@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flickerscope.errors import InputError, SettingsError, TooShortError
-from flickerscope.scan.pool import Outcome, run_jobs
+from flickerscope.scan.pool import Outcome, Pool, run_jobs
 
 
 def work(job: tuple[str, str]) -> object:
@@ -23,6 +23,8 @@ def work(job: tuple[str, str]) -> object:
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "exit":
         os._exit(7)
+    if kind == "sleep":
+        time.sleep(float(argument))
     if kind == "bug":
         return {}[argument]
     if kind == "short":
@@ -106,6 +108,22 @@ def test_no_jobs_start_nothing(tmp_path: Path) -> None:
     assert list(run_jobs(work, [], workers=3)) == []
     with pytest.raises(SettingsError, match="workers"):
         list(run_jobs(work, [("ok", "1")], workers=0))
+
+
+def test_a_job_that_takes_too_long_is_given_up_and_the_others_are_not() -> None:
+    jobs = [("ok", "1"), ("sleep", "60"), ("ok", "3")]
+    with Pool(1) as pool:
+        found = by_index(list(pool.run(work, jobs, limit=lambda job: 0.3)))
+    assert [outcome.value for outcome in found] == ["1", None, "3"]
+    assert (found[1].status, found[1].crashed) == ("failed", True)
+    assert found[1].reason == "took longer than 0.3 s"
+
+
+def test_a_pool_keeps_its_processes_from_one_run_to_the_next() -> None:
+    with Pool(1) as pool:
+        pids = {outcome.value for _ in range(2) for outcome in pool.run(work, [("pid", "")] * 2)}
+    assert len(pids) == 1
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def scan_command(
             threads=local.threads,
         )  # fmt: skip
         summary = run_scan(
-            pairing.pairs, out, choices=choices, engine=local.engine, devices=local.devices,
+            pairing, out, choices=choices, engine=local.engine, devices=local.devices,
             saved=None if saved is None else saved.by_path(), calibration=calibrate,
             overwrite=overwrite, progress=watch,
         )  # fmt: skip

@@ -42,6 +42,7 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         *_differences(summary["differences"], verbose),
         *_calibration(summary["calibration"]),
         *_missing(summary["not_measured"], verbose),
+        Text(f"\n{summary['citation'] or 'nothing was measured'}", style="dim"),
         Text(f"\nResults in {printable(out)}: results.jsonl, results.csv, summary.json"),
     ]
     return Group(*parts)
@@ -78,10 +79,12 @@ def _model(model: Mapping[str, Any]) -> RenderableType:
     clips = ", ".join(f"{count} {text}" for text, count in model["verdicts"].items())
     flicker = model["flicker"]["clips"]
     reading = f"; with a flicker reading: {flicker['measured']} of {flicker['total']}"
+    missing = model["missing"]
+    lacks = f"; {missing} reference{'' if missing == 1 else 's'} without a clip" if missing else ""
     same = flicker["measured"] == model["clips"]["measured"]
     body = Text.assemble(
         (f"{verdict[0].upper()}{verdict[1:]}.", STYLES[verdict]),
-        f" {model['clips']['text']}{'' if same else reading}",
+        f" {model['clips']['text']}{'' if same else reading}{lacks}",
         f". By clips: {clips}." if clips else ".",
     )
     return _labelled(printable(model["model"]), body)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
 from flickerscope.settings import Settings
+from flickerscope.suffixes import TENSOR_SUFFIXES
 
 if TYPE_CHECKING:
     # What measures is loaded by the processes that measure: torch takes seconds to import.
@@ -22,7 +24,16 @@ if TYPE_CHECKING:
     from flickerscope.match import Keeper
     from flickerscope.measurement import Measurement
 
-__all__ = ["Choices", "ClipJob", "Job", "Result", "measure_clip", "open_clip", "run_job"]
+__all__ = [
+    "Choices",
+    "ClipJob",
+    "Job",
+    "Result",
+    "check_form",
+    "measure_clip",
+    "open_clip",
+    "run_job",
+]
 
 CRASHED = "crashed"
 """In a record: it failed for want of memory or time, and is tried again by the next run."""
@@ -57,6 +68,16 @@ class Choices:
         """All that changes a number, as plain values."""
         files = {name: getattr(self, name) for name in ("stream", "max_pixels", "strict")}
         return {"settings": self.settings.to_dict()} | self.form | files
+
+
+def check_form(choices: Choices, paths: Sequence[str]) -> None:
+    """Raise `SettingsError` for an option of pictures and arrays where no file is one."""
+    given = [name for name, value in choices.form.items() if value is not None]
+    arrays = any(path.lower().endswith(TENSOR_SUFFIXES) for path in paths) if given else False
+    pictures = "fps" in given and any(os.path.isdir(path) for path in paths)
+    for name in given:
+        if not (arrays or (pictures and name == "fps")):
+            raise SettingsError(f"{name} is for arrays and pictures, and there are none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ class ModelReadings:
     verdicts: dict[str, int] = field(default_factory=dict)
     columns: dict[str, array[float]] = field(default_factory=dict)
     """Excesses in dB by their names, not a number where there is none."""
+    citation: str | None = None
+    """How the first clip was measured, in a line."""
 
     @property
     def clips(self) -> int:
@@ -50,6 +52,7 @@ class ModelReadings:
         _count(self.statuses, record["status"])
         if record["status"] == "measured":
             _count(self.verdicts, record["verdict"]["text"])
+            self.citation = self.citation or record["citation"]
 
     def column(self, name: str) -> Floats:
         """Excesses of all clips, dB, not a number where there is none."""

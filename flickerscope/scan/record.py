@@ -12,8 +12,8 @@ from flickerscope.report.document import comparison_document
 __all__ = ["comparison_content", "measurement_content"]
 
 WHOLE: Final = (
-    *("unit", "deviation", "verdict", "headline", "motion", "energy", "carried", "pulses"),
-    *("results", "floor_db", "share", "picture", "paired_reason", "warnings", "notes"),
+    *("citation", "unit", "deviation", "verdict", "headline", "motion", "energy", "carried"),
+    *("pulses", "results", "floor_db", "share", "picture", "paired_reason", "warnings", "notes"),
 )
 """Parts of the report that are kept as they are."""
 

@@ -13,11 +13,11 @@ from flickerscope import __version__
 from flickerscope.errors import OutputError
 from flickerscope.files import replacing
 from flickerscope.report.strict import to_json
-from flickerscope.scan.job import Choices, Job, Result, run_job
+from flickerscope.scan.job import Choices, Job, Result, check_form, run_job
 from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, group_by, identity_of, open_ledger
 from flickerscope.scan.lengths import find_segment
-from flickerscope.scan.pairing import Pair
+from flickerscope.scan.pairing import Pair, Pairing, Unpaired
 from flickerscope.scan.sets import Saved
 from flickerscope.scan.summary import summarize
 from flickerscope.scan.table import write_table
@@ -35,7 +35,7 @@ RECORD_FORMAT: Final = 1
 
 
 def run_scan(
-    pairs: Sequence[Pair],
+    pairing: Pairing,
     out: str | os.PathLike[str],
     *,
     choices: Choices,
@@ -54,7 +54,8 @@ def run_scan(
     often the run was interrupted.
 
     Args:
-        pairs: what to hold against what, in the order of the results.
+        pairing: what to hold against what, in the order of the results. What does not pair is
+            named in the summary, and counted for each model.
         out: folder; made where it is missing.
         choices: how to measure. Without a segment length it is the longest of 32, 25, 16, 14 and 8
             frames that 95 % of the pairs reach.
@@ -68,11 +69,13 @@ def run_scan(
         progress: called at the beginning and after every pair.
 
     Raises:
-        InputError: a file is not there, or the folder holds something else.
-        SettingsError: the folder holds the results of other clips or settings.
+        InputError: the folder holds something else.
+        SettingsError: the folder holds the results of other clips or settings, or an option goes
+            with none of the files.
         OutputError: the results cannot be written, or another run writes there.
     """
-    saved = saved or {}
+    saved, pairs = saved or {}, pairing.pairs
+    check_form(choices, [path for pair in pairs for path in (pair.pred, pair.ref)])
     if choices.settings.segment is None:
         files = [(pair.pred, pair.ref) for pair in pairs]
         segment = find_segment(files, choices, engine, saved=saved)
@@ -94,15 +97,21 @@ def run_scan(
         groups = group_by([pair.ref for pair in pairs], ledger.missing, MOST_PREDS)
         ledger.run(engine, work, groups, job_of)
         records = ledger.finish()
-        return write_results(records, choices.settings, calibration=calibration)
+        return write_results(
+            records, choices.settings, unpaired=pairing.unpaired, calibration=calibration
+        )
 
 
 def write_results(
-    records: Path, settings: Settings, *, calibration: bool = False
+    records: Path,
+    settings: Settings,
+    *,
+    unpaired: Sequence[Unpaired] = (),
+    calibration: bool = False,
 ) -> dict[str, Any]:
     """Write the table and the summary of records beside them; returns the summary."""
     read = partial(read_records, records)
-    summary = summarize(read(), settings, calibration=calibration)
+    summary = summarize(read(), settings, unpaired=unpaired, calibration=calibration)
     with (
         replacing(records.with_name(SUMMARY)) as summary_file,
         replacing(records.with_name(TABLE)) as table_file,

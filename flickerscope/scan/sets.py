@@ -15,7 +15,7 @@ from flickerscope import __version__
 from flickerscope.errors import FlickerscopeError, InputError, SettingsError
 from flickerscope.files import write_bytes
 from flickerscope.scan.finding import find_videos
-from flickerscope.scan.job import Choices, ClipJob, Result, measure_clip
+from flickerscope.scan.job import Choices, ClipJob, Result, check_form, measure_clip
 from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, identity_of, open_ledger
 from flickerscope.settings import LADDER, Settings
@@ -113,6 +113,7 @@ def measure_folder(
     """
     names = find_videos(folder)
     paths = [str(Path(folder) / name) for name in names]
+    check_form(choices, paths)
     model = Path(folder).resolve().name
     heads = [
         {"model": model, "name": name, "path": path}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -12,6 +13,7 @@ import numpy as np
 
 from flickerscope import __version__
 from flickerscope.scan.calibration import calibrate
+from flickerscope.scan.pairing import Unpaired
 from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference, collect
 from flickerscope.settings import Settings
 from flickerscope.stats import (
@@ -36,29 +38,36 @@ WORST: Final = 10
 
 
 def summarize(
-    records: Iterable[Mapping[str, Any]], settings: Settings, *, calibration: bool = False
+    records: Iterable[Mapping[str, Any]],
+    settings: Settings,
+    *,
+    unpaired: Sequence[Unpaired] = (),
+    calibration: bool = False,
 ) -> dict[str, Any]:
     """The summary as plain values: what ``summary.json`` holds.
 
     Args:
         records: of every pair, in their order; they are gone through once.
         settings: of the scan, with its segment length.
+        unpaired: files that are in no pair, and were left out.
         calibration: say what the same statistic is between references.
     """
     troubles: list[dict[str, Any]] = []
     worst: list[dict[str, Any]] = []
+    missing = Counter(file.model for file in unpaired if file.role == "ref")
     models, references = collect(_watched(records, troubles, worst))
     totals = [model.counts() for model in models.values()]
     counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
                                             for c in totals), strict=True)))  # fmt: skip
     along = any(np.isfinite(model.column(FLICKER)).any() for model in models.values())
     primary = FLICKER if along else ENERGY
-    summaries = [_model(model) for model in models.values()]
+    summaries = [_model(model, missing[model.name]) for model in models.values()]
     return {
         "format": FORMAT,
         "kind": KIND,
         "version": __version__,
         "settings": settings.to_dict(),
+        "citation": next((m.citation for m in models.values() if m.citation), None),
         "segment": settings.segment,
         "primary": primary,
         "clips": _counts(counts),
@@ -69,6 +78,7 @@ def summarize(
         "calibration": _calibration(references.values()) if calibration else None,
         "worst": worst,
         "not_measured": troubles,
+        "unpaired": [str(file) for file in unpaired],
     }
 
 
@@ -106,13 +116,14 @@ def _counts(counts: Counts) -> dict[str, Any]:
     return {"total": counts.total} | asdict(counts) | {"text": str(counts)}
 
 
-def _model(model: ModelReadings) -> dict[str, Any]:
+def _model(model: ModelReadings, missing: int) -> dict[str, Any]:
     flicker, energy = _batch(model, FLICKER), _batch(model, ENERGY)
     verdict = "too few clips" if energy is None else judge_batch(energy, flicker)
     return {
         "model": model.name,
         "verdict": verdict,
         "clips": _counts(model.counts()),
+        "missing": missing,
         "verdicts": dict(sorted(model.verdicts.items())),
         "flicker": _endpoint(model, FLICKER, flicker),
         "energy": _endpoint(model, ENERGY, energy),
