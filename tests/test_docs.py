@@ -55,7 +55,7 @@ def test_the_readme_begins_with_install_and_try_then_install_and_test() -> None:
     ]
 
 
-COMMANDS = "compare", "analyze", "measure", "scan", "roundtrip", "demo", "experiment"
+COMMANDS = "compare", "analyze", "measure", "scan", "merge", "roundtrip", "demo", "experiment"
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

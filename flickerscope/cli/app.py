@@ -19,6 +19,7 @@ from flickerscope.cli.compare import compare_command
 from flickerscope.cli.demo import demo_command
 from flickerscope.cli.experiment import experiment_command
 from flickerscope.cli.measure import measure_command
+from flickerscope.cli.merge import merge_command
 from flickerscope.cli.roundtrip import roundtrip_command
 from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain
 from flickerscope.cli.scan import scan_command
@@ -60,6 +61,7 @@ app.command("analyze")(analyze_command)
 app.command("measure")(measure_command)
 app.command("scan")(scan_command)
 app.command("roundtrip")(roundtrip_command)
+app.command("merge")(merge_command)
 app.command("demo")(demo_command)
 app.command("experiment")(experiment_command)
 

@@ -15,10 +15,12 @@ __all__ = [
     "Debug",
     "Device",
     "Devices",
+    "FailAboveOfModel",
     "Flow",
     "Fps",
     "Frames",
     "Gate",
+    "GateOn",
     "JsonFile",
     "Key",
     "Lag",
@@ -148,6 +150,12 @@ Gate = Annotated[
     typer.Option(
         help="What --fail-above is about: verdict (the number that it rests on), motion or energy."
     ),
+]
+FailAboveOfModel = Annotated[
+    float | None, typer.Option(metavar="DB", help="Exit with 3 where a model is above this.")
+]
+GateOn = Annotated[
+    str | None, typer.Option("--gate-on", help="The median of the clips, or any of them.")
 ]
 AllowUnmeasured = Annotated[
     bool,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +18,9 @@ from flickerscope.settings import Settings
 if TYPE_CHECKING:
     from flickerscope.scan.pairing import Pairing
     from flickerscope.scan.sets import MeasurementSet
+    from flickerscope.scan.shards import Shard
 
-__all__ = ["scan_command"]
+__all__ = ["check_gate_on", "conclude", "scan_command"]
 
 GATES_ON = "median", "any"
 
@@ -60,6 +62,10 @@ def scan_command(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="The same statistic between the references.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Measure one of N parts, for `flickerscope merge`."),
+    ] = None,
     fps: options.Fps = None,
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
@@ -90,12 +96,8 @@ def scan_command(
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
     timeout: options.TimeoutOfClip = None,
-    fail_above: Annotated[
-        float | None, typer.Option(metavar="DB", help="Exit with 3 where a model is above this.")
-    ] = None,
-    gate_on_what: Annotated[
-        str | None, typer.Option("--gate-on", help="The median of the clips, or any of them.")
-    ] = None,
+    fail_above: options.FailAboveOfModel = None,
+    gate_on_what: options.GateOn = None,
     gate: options.Gate = None,
     allow_unmeasured: options.AllowUnmeasured = False,
     quiet: options.Quiet = False,
@@ -105,7 +107,8 @@ def scan_command(
 ) -> None:
     """Hold folders of videos against their references, with the statistics of all of them."""
     limited = check_limit(fail_above, gate, allow_unmeasured, False if latent else motion)
-    gated = _gate_on(gate_on_what, fail_above)
+    gated = check_gate_on(gate_on_what, fail_above)
+    part = _shard(shard, fail_above)
     chosen = given(
         latent=latent or None, window=window, segment=segment, bands=bands, primary=primary,
         axis=axis, planes=planes, scales=scales, frames=frames, crop=crop, paired=paired, lag=lag,
@@ -120,15 +123,15 @@ def scan_command(
     if dry_run:
         from flickerscope.cli.scan_summary import pairing_table
 
-        show(pairing_table(pairing, verbose=verbose))
+        show(pairing_table(pairing if part is None else part.pairing(pairing), verbose=verbose))
         pairing.check(allow_missing=allow_missing)
         return
     pairing.check(allow_missing=allow_missing)
     from flickerscope.cli.watch import watching
     from flickerscope.scan.job import Choices
-    from flickerscope.scan.ledger import RECORDS
     from flickerscope.scan.local import local_engine
     from flickerscope.scan.run import run_scan
+    from flickerscope.scan.shards import run_shard
 
     with (
         watching(quiet=quiet, plain=no_progress) as watch,
@@ -139,22 +142,51 @@ def scan_command(
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
             threads=local.threads,
         )  # fmt: skip
-        summary = run_scan(
+        run = run_scan if part is None else partial(run_shard, part)
+        result = run(
             pairing, out, choices=choices, engine=local.engine, devices=local.devices,
             saved=None if saved is None else saved.by_path(), calibration=calibrate,
             overwrite=overwrite, progress=watch,
         )  # fmt: skip
+    if isinstance(result, Mapping):
+        conclude(
+            result, out, limit=fail_above, on=gated, gate=limited,
+            allow_unmeasured=allow_unmeasured, quiet=quiet, verbose=verbose,
+        )  # fmt: skip
+        return
+    counts, lost = result
+    if not quiet:
+        from flickerscope.cli.scan_summary import shard_summary
+
+        show(shard_summary(f"{part}", counts, lost, out, verbose=verbose))
+    if counts.failed:
+        raise typer.Exit(FAILURE)
+
+
+def conclude(
+    summary: Mapping[str, Any],
+    out: str,
+    *,
+    limit: float | None,
+    on: str,
+    gate: str,
+    allow_unmeasured: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Show what a scan found, hold it against a limit, and exit with the code of both."""
     if not quiet:
         from flickerscope.cli.scan_summary import scan_summary
 
         show(scan_summary(summary, out, verbose=verbose))
     failed = summary["clips"]["failed"]
-    if fail_above is not None:
+    if limit is not None:
         from flickerscope.scan.gate import find_breaches
         from flickerscope.scan.journal import read_records
+        from flickerscope.scan.ledger import RECORDS
 
         breaches = find_breaches(
-            read_records(Path(out) / RECORDS), limit=fail_above, on=gated, gate=limited,
+            read_records(Path(out) / RECORDS), limit=limit, on=on, gate=gate,
             allow_unmeasured=allow_unmeasured,
         )  # fmt: skip
         gate_on(breaches, failed=bool(failed))
@@ -162,12 +194,23 @@ def scan_command(
         raise typer.Exit(FAILURE)
 
 
-def _gate_on(on: str | None, limit: float | None) -> str:
+def check_gate_on(on: str | None, limit: float | None) -> str:
+    """What the limit holds for; raises `SettingsError`."""
     if on is not None and on not in GATES_ON:
         raise SettingsError(f"--gate-on: one of {', '.join(GATES_ON)}, got {on!r}")
     if on is not None and limit is None:
         raise SettingsError("--gate-on needs a limit: --fail-above")
     return on or GATES_ON[0]
+
+
+def _shard(text: str | None, limit: float | None) -> Shard | None:
+    if text is None:
+        return None
+    from flickerscope.scan.shards import parse_shard
+
+    if limit is not None:
+        raise SettingsError("--fail-above is for all clips: give it to flickerscope merge")
+    return parse_shard(text)
 
 
 def _pairing(

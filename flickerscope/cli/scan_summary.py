@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flickerscope.scan.pairing import Pairing
     from flickerscope.stats import Counts
 
-__all__ = ["pairing_table", "scan_summary", "set_summary"]
+__all__ = ["pairing_table", "scan_summary", "set_summary", "shard_summary"]
 
 SHOWN: Final = 10
 """Rows of a list, unless all are asked for."""
@@ -149,6 +149,20 @@ def set_summary(
     """How many videos a set holds, and which it lacks."""
     written = f"\nThe set is {printable(out)}" if counts.measured else "\nNo set was written"
     return Group(Text(str(counts)), *_missing(lost, verbose), Text(written))
+
+
+def shard_summary(
+    shard: str, counts: Counts, lost: Sequence[Mapping[str, Any]], out: str, *, verbose: bool
+) -> RenderableType:
+    """What was measured of a part of a scan, and what is to be done with it."""
+    return Group(
+        Text(f"shard {shard}: {counts}"),
+        *_missing(lost, verbose),
+        Text(
+            f"\nIts records are in {printable(out)}; when all shards are done, bring them together "
+            "with flickerscope merge"
+        ),
+    )
 
 
 def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:

@@ -18,6 +18,7 @@ from flickerscope.scan.lock import locked
 from flickerscope.scan.pool import Outcome
 
 __all__ = [
+    "LOG",
     "RECORDS",
     "Engine",
     "Group",

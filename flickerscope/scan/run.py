@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +24,20 @@ from flickerscope.scan.summary import summarize
 from flickerscope.scan.table import write_table
 from flickerscope.settings import Settings
 
-__all__ = ["SUMMARY", "TABLE", "run_scan", "write_results"]
+__all__ = [
+    "SUMMARY",
+    "TABLE",
+    "head_of",
+    "measuring",
+    "run_scan",
+    "with_segment",
+    "write_results",
+]
 
 TABLE: Final = "results.csv"
 SUMMARY: Final = "summary.json"
 HEAD: Final = ("model", "name", "pred", "ref", "prompt", "seed")
-"""Of a pair, how its record begins."""
+"""What the record of a pair says of it."""
 MOST_PREDS: Final = 8
 """Predictions that one job holds against their reference: what a killed run may lose."""
 RECORD_FORMAT: Final = 1
@@ -74,14 +83,48 @@ def run_scan(
             with none of the files.
         OutputError: the results cannot be written, or another run writes there.
     """
-    saved, pairs = saved or {}, pairing.pairs
+    saved = saved or {}
+    choices = with_segment(pairing.pairs, choices, engine, saved)
+    with measuring(
+        pairing.pairs, out, choices=choices, engine=engine, devices=devices, saved=saved,
+        overwrite=overwrite, work=work, progress=progress,
+    ) as records:  # fmt: skip
+        return write_results(
+            records, choices.settings, unpaired=pairing.unpaired, calibration=calibration
+        )
+
+
+def with_segment(
+    pairs: Sequence[Pair], choices: Choices, engine: Engine, saved: Mapping[str, Saved]
+) -> Choices:
+    """The choices with the segment length that all pairs have; raises `SettingsError`."""
     check_form(choices, [path for pair in pairs for path in (pair.pred, pair.ref)])
-    if choices.settings.segment is None:
-        files = [(pair.pred, pair.ref) for pair in pairs]
-        segment = find_segment(files, choices, engine, saved=saved)
-        choices = replace(choices, settings=choices.settings.with_changes(segment=segment))
-    heads = [{name: getattr(pair, name) for name in HEAD} for pair in pairs]
-    keys = _keys(pairs, choices, saved)
+    if choices.settings.segment is not None:
+        return choices
+    files = [(pair.pred, pair.ref) for pair in pairs]
+    segment = find_segment(files, choices, engine, saved=saved)
+    return replace(choices, settings=choices.settings.with_changes(segment=segment))
+
+
+@contextmanager
+def measuring(
+    pairs: Sequence[Pair],
+    out: str | os.PathLike[str],
+    *,
+    choices: Choices,
+    engine: Engine,
+    devices: Sequence[str],
+    saved: Mapping[str, Saved],
+    overwrite: bool,
+    work: Callable[[Job], list[Result]],
+    progress: Callable[[Progress], None] | None,
+) -> Iterator[Path]:
+    """Measure pairs; gives the file of their records while nobody else may write beside it.
+
+    As `run_scan`, for choices with a segment length.
+    """
+    heads = [head_of(pair) for pair in pairs]
+    keys = _keys(heads, choices, saved)
 
     def job_of(number: int, group: Group) -> Job:
         ref = pairs[group[0]].ref
@@ -96,10 +139,12 @@ def run_scan(
     with open_ledger(out, heads, keys, overwrite=overwrite, progress=progress) as ledger:
         groups = group_by([pair.ref for pair in pairs], ledger.missing, MOST_PREDS)
         ledger.run(engine, work, groups, job_of)
-        records = ledger.finish()
-        return write_results(
-            records, choices.settings, unpaired=pairing.unpaired, calibration=calibration
-        )
+        yield ledger.finish()
+
+
+def head_of(pair: Pair) -> dict[str, Any]:
+    """How the record of a pair begins."""
+    return {name: getattr(pair, name) for name in HEAD}
 
 
 def write_results(
@@ -131,7 +176,9 @@ def _written(path: Path, write: Callable[[IO[str]], object]) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _keys(pairs: Sequence[Pair], choices: Choices, saved: Mapping[str, Saved]) -> list[str]:
+def _keys(
+    heads: Sequence[Mapping[str, Any]], choices: Choices, saved: Mapping[str, Saved]
+) -> list[str]:
     """What each record is made of."""
     shared = fingerprint(RECORD_FORMAT, __version__, choices.to_dict())
     identities: dict[str, Any] = {}
@@ -143,10 +190,6 @@ def _keys(pairs: Sequence[Pair], choices: Choices, saved: Mapping[str, Saved]) -
         return identities[path]
 
     return [
-        fingerprint(
-            shared,
-            [getattr(pair, name) for name in HEAD],
-            *(identity(pair.pred), identity(pair.ref)),
-        )
-        for pair in pairs
+        fingerprint(shared, list(head.values()), identity(head["pred"]), identity(head["ref"]))
+        for head in heads
     ]
