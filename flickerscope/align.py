@@ -10,7 +10,7 @@ from typing import Final
 from flickerscope.inputs.source import Frame
 from flickerscope.settings import FrameRange
 
-__all__ = ["GAP", "WIDE_GAP", "Clock", "Tick", "take"]
+__all__ = ["GAP", "WIDE_GAP", "Clock", "Tick", "is_gap", "take"]
 
 GAP: Final = Fraction(3, 2)
 """An interval of more than this many usual intervals is a gap and ends a shot."""
@@ -68,7 +68,7 @@ class Clock:
             yield from self._place(before, None)
 
     def _is_gap(self, interval: Fraction) -> bool:
-        return self.interval is not None and (interval > self.gap * self.interval or interval <= 0)
+        return self.interval is not None and is_gap(interval, self.interval, self.gap)
 
     def _place(self, frame: Frame, after: Frame | None) -> Iterator[Tick]:
         """All grid times to which ``frame`` is nearer than the frame after it."""
@@ -82,6 +82,11 @@ class Clock:
             first = self._next_index == 0
             self._next_index += 1
             yield Tick(Frame(time, frame.planes, frame.key), first and self.gaps > 0)
+
+
+def is_gap(interval: Fraction, usual: Fraction, gap: Fraction = GAP) -> bool:
+    """Whether time is missing between two frames, or runs back."""
+    return interval > gap * usual or interval <= 0
 
 
 def take(frames: Iterable[Frame], chosen: FrameRange) -> Iterator[Frame]:

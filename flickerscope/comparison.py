@@ -13,7 +13,7 @@ from flickerscope.inputs.source import MOST_PIXELS, FileOptions
 from flickerscope.judge import Evidence, Ruling, Verdict
 from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, Side, frame_counter
-from flickerscope.measure import measure
+from flickerscope.measure import measure_new
 from flickerscope.measurement import Measurement, Rung, key
 from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading
@@ -167,7 +167,7 @@ def analyze(
         memory=resources.memory, files=files,
     )  # fmt: skip
     with Workers.start(resources) as workers:
-        measurement, _ = measure(
+        measurement, _ = measure_new(
             source, chosen, workers, ladder=ladder, progress=frame_counter(progress, source)
         )
     return measurement

@@ -11,9 +11,11 @@ from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.source import Source, VideoInfo
 from flickerscope.kernel import Workers
 from flickerscope.measure import measure as measure_video
+from flickerscope.measure import unit_of
 from flickerscope.measurement import Measurement, require_same_settings
 from flickerscope.motion import CarriedReading
 from flickerscope.paired import PairedReading, read_pair
+from flickerscope.repeats import Held
 from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
 from flickerscope.spectrum import Transform, make_transform
@@ -48,6 +50,9 @@ class Keeper:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.held: Held | None = None
+        """Frames that it holds, once it has been read as it is."""
+        self._is_read = False
         self._made: dict[Hashable, tuple[Measurement, Tracks | None]] = {}
         self._failed: dict[Hashable, InputError] = {}
 
@@ -59,11 +64,12 @@ class Keeper:
         segment: int,
         rate: Fraction | None,
         unit: Unit,
+        held: Held | None,
         keep_tracks: bool,
         progress: Progress | None,
     ) -> tuple[Measurement, Tracks | None]:
         """As `flickerscope.measure.measure`; the small pictures stay open until `close`."""
-        wanted = settings, segment, rate, unit
+        wanted = settings, segment, rate, unit, held
         if wanted in self._failed:
             raise self._failed[wanted]
         made = self._made.get(wanted)
@@ -71,12 +77,28 @@ class Keeper:
             try:
                 made = self._made[wanted] = measure_video(
                     self.source, settings, workers, segment=segment, rate=rate, unit=unit,
-                    keep_tracks=keep_tracks, progress=frame_counter(progress, self.source),
+                    held=held, keep_tracks=keep_tracks,
+                    progress=frame_counter(progress, self.source),
                 )  # fmt: skip
             except InputError as error:
                 self._failed[wanted] = error
                 raise
+            if rate is None and held is None:
+                self._is_read, self.held = True, made[0].clips[0].held
         return made
+
+    def find_held(self, settings: Settings, workers: Workers, progress: Progress | None) -> None:
+        """Read it as it is, unless that has been done, to know what it holds."""
+        if self._is_read:
+            return
+        light = Settings(
+            motion=False, scales=("global",), frames=settings.frames, crop=settings.crop,
+            planes=settings.planes, latent=settings.latent,
+        )  # fmt: skip
+        self.measure(
+            light, workers, segment=LADDER[-1], rate=None, unit=unit_of(self.source), held=None,
+            keep_tracks=False, progress=progress,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Give temporary files back."""
@@ -117,13 +139,18 @@ class Match:
         self._keepers = self._own | {
             name: side for name, side in given.items() if isinstance(side, Keeper)
         }
-        self.notes: list[str] = []
+        self.held: dict[str, Held] = {}
+        """Frames that are left out of each."""
+        self.tracks: dict[str, Tracks] = {}
         self._check_latents()
         self.unit = self._common_unit()
-        self.rate = self._common_rate()
-        self.of_video = self._settings_of_video()
-        self.tracks: dict[str, Tracks] = {}
-        self.reason = self._why_not_paired()
+        self._agree()
+        if self.rate is not None:  # what a faster one holds does not show once it is decimated
+            for name, keeper in self._keepers.items():
+                if self._own_rate(name) != self.rate:
+                    keeper.find_held(self.settings, workers, progress)
+            if self._leave_out():
+                self._agree()
 
     def close(self) -> None:
         """Give temporary files back."""
@@ -133,8 +160,43 @@ class Match:
     def measure(self) -> tuple[Measurement, Measurement, int]:
         """Prediction, reference, and the longest segment length that both have."""
         pred, ref, segment = self._measure_both()
+        while self._leave_out():
+            self._agree()
+            pred, ref, segment = self._measure_both()
         require_same_settings(pred, ref)
         return pred, ref, segment
+
+    def _agree(self) -> None:
+        """Find a rate for both."""
+        self.notes: list[str] = []
+        self.rate = self._common_rate()
+        self.of_video = self._settings_of_video()
+        self.reason = self._why_not_paired()
+
+    def _leave_out(self) -> bool:
+        """Leave out what is known by now to be held; says whether there is more of it."""
+        if self.settings.repeats == "keep" or self.settings.paired:
+            return False
+        before = len(self.held)
+        for name in ("pred", "ref"):
+            keeper = self._keepers.get(name)
+            if keeper is not None and keeper.held is not None and self._may_slow_down(name):
+                self.held[name] = keeper.held
+        return len(self.held) > before
+
+    def _may_slow_down(self, name: str) -> bool:
+        """Whether a side may be measured at the rate of its new frames.
+
+        Not a reference below the prediction's rate: to decimate the prediction would hide what
+        flickers in it. Nor a prediction below the rate of a saved reference, which stays.
+        """
+        keeper, other = self._keepers[name], "ref" if name == "pred" else "pred"
+        own, theirs = self._own_rate(name), self._own_rate(other)
+        if self.settings.axis != "auto" or own is None or theirs is None or keeper.held is None:
+            return True
+        if name in self.held or (name == "pred" and other in self._keepers):
+            return True
+        return own * keeper.held.ratio >= theirs * (1 - SAME_RATE)
 
     def read_pair(self, transform: Transform) -> tuple[PairedReading | None, str | None]:
         """What both read in step, or why that cannot be said."""
@@ -195,7 +257,10 @@ class Match:
         if isinstance(side, Measurement):
             return side.rate
         rate = side.info.rate
-        return None if rate is None else rate / self.settings.frame_range.step
+        if rate is None:
+            return None
+        held = self.held.get(name)
+        return rate / self.settings.frame_range.step * (1 if held is None else held.ratio)
 
     def _common_rate(self) -> Fraction | None:
         """The rate to decimate to, if one of the sides has to be."""
@@ -328,6 +393,7 @@ class Match:
             segment=segment,
             rate=self.rate,
             unit=self.unit,
+            held=self.held.get(name),
             keep_tracks=self.reason is None,
             progress=self.progress,
         )

@@ -7,11 +7,12 @@ from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
 from statistics import fmean
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from flickerscope.align import GAP, WIDE_GAP, Clock, take
 from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
@@ -20,19 +21,20 @@ from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion.stream import MotionStream, open_stream
 from flickerscope.planes import Look, PlaneBuffers, small_picture
-from flickerscope.repeats import find_repeats
+from flickerscope.repeats import Held, find_held, find_repeats
 from flickerscope.rungs import RungSum, main_planes
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
 from flickerscope.tracks import Track, Tracks
 from flickerscope.units import CODE, Unit
 
-__all__ = ["Progress", "measure", "unit_of"]
+__all__ = ["Progress", "measure", "measure_new", "unit_of"]
 
 Progress = Callable[[int], None]
 """Called with the number of frames read so far."""
 
 DEFAULT_SEGMENT: Final = LADDER[0]
+THUMB: Final = 8  # rows and columns of the smallest pictures
 SAMPLE_EVERY: Final = 8  # frames, for the picture's contrast and sharpness
 
 
@@ -45,6 +47,7 @@ def measure(
     ladder: bool = False,
     rate: Fraction | None = None,
     unit: Unit | None = None,
+    held: Held | None = None,
     keep_tracks: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Measurement, Tracks | None]:
@@ -59,6 +62,8 @@ def measure(
         ladder: measure at every length of `LADDER` that fits instead.
         rate: decimate to this many frames a second.
         unit: of a latent, that of its reference; default: its own. Videos have code values.
+        held: frames to leave out, in a video of a lower rate than it is stored at; those that a
+            measurement finds are in its ``held``.
         keep_tracks: keep small pictures of every frame.
         progress: called once a frame.
 
@@ -70,12 +75,25 @@ def measure(
     lengths = LADDER if ladder else (wanted,)
     unit = unit or unit_of(source)
     while True:
-        run = _Pass(source, settings, workers, unit, lengths, rate, keep_tracks, progress)
+        run = _Pass(source, settings, workers, unit, lengths, rate, held, keep_tracks, progress)
         measurement = run.measure()
         if measurement is not None:
             return measurement, run.tracks
         run.close()
         lengths = (run.longest_shot,)
+
+
+def measure_new(
+    source: Source, settings: Settings, workers: Workers, **options: Any
+) -> tuple[Measurement, Tracks | None]:
+    """`measure`, again without the frames that a video holds, where they are to be dropped."""
+    measurement, tracks = measure(source, settings, workers, **options)
+    held = measurement.clips[0].held
+    if held is None or settings.repeats == "keep":
+        return measurement, tracks
+    if tracks is not None:
+        tracks.close()
+    return measure(source, settings, workers, held=held, **options)
 
 
 def unit_of(source: Source) -> Unit:
@@ -95,21 +113,26 @@ class _Pass:
         unit: Unit,
         lengths: tuple[int, ...],
         rate: Fraction | None,
+        held: Held | None,
         keep_tracks: bool,
         progress: Progress | None,
     ) -> None:
         self.source, self.settings, self.workers = source, settings, workers
         self.unit, self.lengths = unit, lengths
-        self.progress = progress
+        self.progress, self.held = progress, held
         info = source.info
         step = settings.frame_range.step
         own = None if info.rate is None else info.rate / step
+        # Without a clock, times are the frames' numbers.
+        self.interval = Fraction(step) if own is None else 1 / own
+        ratio = Fraction(1) if held is None else held.ratio
+        if own is not None:
+            own *= ratio
         if rate is None and info.variable_rate:
             rate = own
         self.rate = rate or own
         self.clock = Clock(
-            # Without a clock, times are the frames' numbers.
-            interval=Fraction(step) if own is None else 1 / own,
+            interval=self.interval / ratio,
             rate=rate,
             gap=WIDE_GAP if info.variable_rate else GAP,
         )
@@ -143,6 +166,10 @@ class _Pass:
         self.changes: list[float] = []
         """Mean absolute difference of the shot's frames to the one before, code values."""
         self.repeats = 0
+        self.thumbs: list[torch.Tensor] = []
+        """All frames in a few cells, (cells,)."""
+        self.runs: list[list[float]] = []
+        """Changes of all frames between gaps, which may hold cuts."""
         self._last_blocks: torch.Tensor | None = None
         self.tracks: Tracks | None = self._new_tracks() if keep_tracks else None
 
@@ -225,8 +252,12 @@ class _Pass:
     def _read(self) -> Iterator[int]:
         """Frames on the clock into the buffers; yields how many there are."""
         frames = take(self._counted(self.source.frames()), self.settings.frame_range)
+        if self.held is not None:
+            frames = self.held.new(frames, self.interval)
         for tick in self.clock.run(frames):
             self.times.append(tick.frame.time)
+            if tick.gap or not self.runs:
+                self.runs.append([])
             if tick.frame.key:
                 self.keys.append(self.frames)
             blocks = self._store(tick.frame)
@@ -260,6 +291,8 @@ class _Pass:
         if self._last_blocks is not None:
             change = float((blocks - self._last_blocks).abs().mean())
         self.changes.append(change)
+        self.runs[-1].append(change)
+        self.thumbs.append(adaptive_avg_pool2d(blocks.reshape(1, -1, *blocks.shape[-2:]), THUMB))
         self._last_blocks = blocks
         if isinstance(self.motion, MotionStream):
             picture = self.motion.take(self.planes, change)
@@ -359,7 +392,7 @@ class _Pass:
         motion = stream.reading() if isinstance(stream, MotionStream) else stream
         return Clip(
             info=self.source.info,
-            frames_decoded=self.clock.frames_in,
+            frames_decoded=self.clock.frames_in + self._dropped,
             frames=self.frames,
             rate=self.rate,
             start=float(self.times[0]),
@@ -371,7 +404,8 @@ class _Pass:
             clipped=0.0 if latent else fmean(look.clipped for look in self.looks),
             readings={frames: rung.reading(brightness) for frames, rung in rungs.items()},
             keys=self.keys,
-            repeats=self.repeats,
+            repeats=self._dropped + self.repeats,
+            held=self._find_held(),
             lost=self.source.lost(),
             motion=None if isinstance(motion, str) else motion,
             motion_reason=motion if isinstance(motion, str) else None,
@@ -380,8 +414,29 @@ class _Pass:
             picture=self.picture,
         )
 
+    @property
+    def _dropped(self) -> int:
+        """Frames that were left out because they repeat the one before."""
+        return 0 if self.held is None else len(self.held.repeats)
+
+    def _find_held(self) -> Held | None:
+        """What the video holds, if its frames came as they are and all of them."""
+        if self.held is not None or self.clock.rate is not None:
+            return None
+        flags = [np.append(False, find_repeats(changes[1:])) for changes in self.runs]
+        return find_held(np.concatenate(flags), torch.stack(self.thumbs).flatten(1).numpy())
+
     def _notes(self) -> Iterator[str]:
         yield from self.source.info.notes
+        if self.held is not None:
+            total, rate = self.clock.frames_in + self._dropped, self.source.info.rate
+            text = f"{self._dropped} of {total} frames repeat the one before: left out"
+            if rate is None:
+                yield f"{text}; {self.held.ratio} of the frames are new"
+            else:
+                stored = rate / self.settings.frame_range.step
+                new = float(stored * self.held.ratio)
+                yield f"{text}; {new:.6g} of {float(stored):.6g} frames/s are new"
         cuts = len(self.shots) - 1 - self.clock.gaps
         if cuts > 0:
             yield f"{_count(cuts, 'cut')} found; segments never cross one"
@@ -409,8 +464,8 @@ class _Pass:
         yield from self._timing_warnings()
         if self.repeats:
             yield (
-                f"{self.repeats} of {self.frames} frames repeat the one before, which takes power "
-                "from the highest frequencies"
+                f"{self.repeats} of {self.frames} frames repeat the one before, which takes "
+                "power from the highest frequencies"
             )
 
     def _timing_warnings(self) -> Iterator[str]:

@@ -20,6 +20,7 @@ from flickerscope.files import write_text
 from flickerscope.histogram import BINS
 from flickerscope.inputs.source import VideoInfo
 from flickerscope.motion import IncoherenceReading, MotionReading
+from flickerscope.repeats import Held
 from flickerscope.settings import Settings
 from flickerscope.spectrum import Transform, make_transform
 from flickerscope.units import CODE, CONTRAST, Unit
@@ -140,7 +141,8 @@ class Clip:
     keys: list[int]
     """Frames that are key frames of the stream."""
     repeats: int
-    """Frames that repeat the one before; the motion-compensated reading leaves them out."""
+    """Frames that repeat the one before: left out where the whole video holds its frames; the
+    motion-compensated reading leaves them out in any case."""
     motion: MotionReading | None
     """Motion-compensated flicker, where it could be measured."""
     motion_reason: str | None
@@ -153,6 +155,8 @@ class Clip:
     """What makes the numbers doubtful, one sentence each."""
     picture: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     """A small frame for the figures, (rows, columns); not saved."""
+    held: Held | None = field(default=None, repr=False)
+    """Frames that it holds, and that were measured all the same; not saved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -431,7 +435,7 @@ def _short(values: Floats) -> list[Any]:
 
 def _clip_to_dict(clip: Clip) -> dict[str, Any]:
     plain = {item.name: getattr(clip, item.name) for item in fields(Clip)}
-    del plain["picture"]
+    del plain["picture"], plain["held"]
     return plain | {
         "info": info_to_dict(clip.info),
         "rate": _rate_text(clip.rate),

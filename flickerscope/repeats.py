@@ -1,14 +1,20 @@
-"""Finds frames that repeat the one before, in a video that changes otherwise."""
+"""Finds frames that repeat the one before, and leaves them out where a video holds its frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["REACH", "find_repeats"]
+from flickerscope.align import is_gap
+from flickerscope.inputs.source import Frame
+
+__all__ = ["REACH", "Held", "find_held", "find_repeats"]
 
 REACH: Final = 64
 """Frames on each side that have a say."""
@@ -18,6 +24,18 @@ SHARE: Final = 0.2
 REST: Final = 0.45
 MOST_TOUCHING: Final = 0.1
 LONGEST_CADENCE: Final = 6
+
+LEAST_SHARE: Final = 0.1
+"""Of all frames that repeat, from which on a video counts as one of a lower rate."""
+WINDOW: Final = 30
+"""Frames in each of which about as many have to repeat: a video that only pauses has one rate."""
+LEAST_PARTS: Final = 2
+UNEVEN: Final = 0.15
+LARGEST_PART: Final = 8
+SAME_RATIO: Final = 0.01
+"""Difference up to which the simplest ratio, of numbers up to 8, is taken."""
+GOES_BACK: Final = 0.5
+"""Change over two new frames against that over one from which on there is no alternation."""
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -53,7 +71,8 @@ def find_repeats(changes: Sequence[float] | Floats) -> Flags:
     touching = (moves[:, 1:] & moves[:, :-1]).sum(1) / np.maximum(moves.sum(1), 1)
     many = within.sum(1) > SHARE * (known.sum(1) + 1)
     rests = (within.sum(1) > REST * known.sum(1)) & (touching > MOST_TOUCHING)
-    return np.asarray(possible & (many | _in_cadence(within)) & ~rests)
+    found = possible & (many | _in_cadence(within)) & ~rests
+    return _to_the_ends(found, possible & ~rests)
 
 
 def _windows(x: Floats) -> Floats:
@@ -77,3 +96,92 @@ def _in_cadence(within: Flags) -> Flags:
         at = [REACH + step * i for i in (-2, -1, 1, 2)]
         found |= within[:, at].sum(1) >= 3
     return found
+
+
+def _to_the_ends(found: Flags, possible: Flags) -> Flags:
+    """With those that continue a cadence to where a shot begins or ends."""
+    places = np.flatnonzero(found)
+    if len(places) < 2:
+        return found
+    steps, counts = np.unique(np.diff(places), return_counts=True)
+    cadence = int(steps[counts.argmax()])
+    if 2 * counts.max() < len(places) or cadence > LONGEST_CADENCE:
+        return found
+    found = found.copy()
+    for way in (-1, 1):
+        at = int(places[0] if way < 0 else places[-1]) + way * cadence
+        while 0 <= at < len(found) and possible[at]:
+            found[at] = True
+            at += way * cadence
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a video of a lower rate than it is stored at repeats."""
+
+    repeats: frozenset[int]
+    """Frames."""
+    ratio: Fraction
+    """New frames a frame: 1/2 where each is shown twice."""
+
+    def new(self, frames: Iterable[Frame], interval: Fraction) -> Iterator[Frame]:
+        """The frames that are new, evenly apart in time; a gap stays one.
+
+        ``interval``: usual time between the frames that come in.
+        """
+        step = interval / self.ratio
+        last = time = None
+        for index, frame in enumerate(frames):
+            gap = last is not None and is_gap(frame.time - last, interval)
+            last = frame.time
+            if index in self.repeats:
+                continue
+            if time is None:
+                time = frame.time
+            else:
+                time = max(frame.time, time + 2 * step) if gap else time + step
+            yield Frame(time, frame.planes, frame.key)
+
+
+def find_held(repeats: Flags, pictures: Floats) -> Held | None:
+    """Whether a video as a whole is one of a lower rate than it is stored at.
+
+    A tenth of its frames or more have to repeat, about as many everywhere, in a ratio of small
+    numbers. A video that pauses, for longer than 6 frames, or holds its frames for a part of the
+    time has no other rate; nor has one whose new frames go back to those before: that is flicker.
+
+    Args:
+        repeats: (frames,), which frames repeat the one before.
+        pictures: (frames, cells), what all frames look like.
+    """
+    runs = [(flag, len(list(group))) for flag, group in groupby(repeats.tolist())]
+    held = np.repeat(
+        [flag and length < LONGEST_CADENCE for flag, length in runs], [n for _, n in runs]
+    )
+    share = float(held.mean()) if len(held) else 0.0
+    if share < LEAST_SHARE or float(repeats.mean()) > share + LEAST_SHARE:
+        return None
+    parts = np.array_split(held, max(LEAST_PARTS, len(held) // WINDOW))
+    if max(abs(float(part.mean()) - share) for part in parts) > UNEVEN:
+        return None
+    if _goes_back(pictures[~held]):
+        return None
+    new = _share(~held) if share > 1 / 2 else 1 - _share(held)
+    simple = (Fraction(round(new * q), q) for q in range(2, LARGEST_PART + 1))
+    ratio = next((r for r in simple if 0 < r < 1 and abs(r - new) <= SAME_RATIO), None)
+    return None if ratio is None else Held(frozenset(np.flatnonzero(held).tolist()), ratio)
+
+
+def _share(flags: Flags) -> Fraction:
+    """How many there are from the first to the last, which one in five are whatever the ends."""
+    places = np.flatnonzero(flags).tolist()
+    return Fraction(max(1, len(places) - 1), max(1, places[-1] - places[0]))
+
+
+def _goes_back(pictures: Floats) -> bool:
+    """Whether pictures are more like those two before than like the ones before."""
+    if len(pictures) < 3:
+        return True
+    once, twice = (float(np.abs(pictures[k:] - pictures[:-k]).mean()) for k in (1, 2))
+    return twice < GOES_BACK * once

@@ -22,6 +22,7 @@ __all__ = [
     "Flow",
     "FrameRange",
     "Planes",
+    "Repeats",
     "Scale",
     "Settings",
     "Window",
@@ -32,6 +33,7 @@ Axis = Literal["auto", "frame", "hz"]
 Planes = Literal["y", "yuv"]
 Scale = Literal["pixel", "block", "global"]
 Flow = Literal["lk", "raft"]
+Repeats = Literal["drop", "keep"]
 
 LADDER = (32, 25, 16, 14, 8)
 """Segment lengths that a measurement kept for later holds, longest first."""
@@ -119,6 +121,9 @@ class Settings:
     """``start:stop:step``, like a Python slice with non-negative numbers."""
     crop: str | None = None
     """``WIDTHxHEIGHT+LEFT+TOP`` in pixels of the luma plane."""
+    repeats: Repeats = "drop"
+    """Frames that repeat the one before throughout a video: ``drop`` leaves them out and corrects
+    the rate, ``keep`` measures them as they are stored."""
     paired: bool | None = None
     """Frame-by-frame readings: ``None``: where the videos match; ``True``: or refuse."""
     lag: int | None = None
@@ -146,6 +151,7 @@ class Settings:
         _choice("axis", self.axis, get_args(Axis))
         _choice("planes", self.planes, get_args(Planes))
         _choice("flow", self.flow, get_args(Flow))
+        _choice("repeats", self.repeats, get_args(Repeats))
         for name in ("motion", "texture", "latent"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name}: true or false, got {getattr(self, name)!r}")

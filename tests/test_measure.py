@@ -391,8 +391,13 @@ def test_a_letterbox_does_not_count_for_the_floor():
 
 def test_frames_that_repeat_are_warned_of():
     x = footage(20).repeat(2, axis=0)
-    assert any("repeat" in text for text in analyze(x, fps=24).warnings)
-    assert not any("repeat" in text for text in analyze(footage(40), fps=24).warnings)
+    (left_out,), (kept,), (none,) = (
+        analyze(*of, fps=24, **options).clips
+        for of, options in (((x,), {}), ((x,), {"repeats": "keep"}), ((footage(40),), {}))
+    )
+    assert any("repeat" in text for text in left_out.notes)
+    assert any("repeat" in text for text in kept.warnings)
+    assert not any("repeat" in text for text in (*none.notes, *none.warnings))
 
 
 # --- Settings -----------------------------------------------------------------------------------
@@ -496,8 +501,9 @@ def test_every_setting_has_a_test_in_which_it_changes_a_number():
         "motion": False,
     }
     # axis: see test_comparison.py; flow: test_raft.py; thresholds: test_judge.py; texture: below
+    # latent: see test_latents.py; repeats: test_held.py
     thresholds = {"min_excess", "min_flicker", "min_area", "min_coverage", "still_speed"}
-    assert set(changes) | {"axis", "flow", "latent", "texture"} | thresholds == set(
+    assert set(changes) | {"axis", "flow", "latent", "repeats", "texture"} | thresholds == set(
         Settings().to_dict()
     )
     pair, colour = (x, y), (rgb, rgb[:, ::-1].copy())
@@ -529,4 +535,5 @@ def test_repeated_frames_are_told_where_they_have_a_cadence_or_are_many(repeated
     for index in repeated:
         frames[index] = frames[index - 1]
     (clip,) = analyze(frames, fps=24).clips
-    assert any("repeat the one before" in text for text in clip.warnings) == warned
+    told = (*clip.notes, *clip.warnings)
+    assert any("repeat the one before" in text for text in told) == warned

@@ -41,6 +41,7 @@ def analyze_command(
     scales: options.Scales = None,
     frames: options.Frames = None,
     crop: options.Crop = None,
+    repeats: options.Repeats = None,
     motion: options.Motion = None,
     texture: options.Texture = None,
     flow: options.Flow = None,
@@ -65,10 +66,9 @@ def analyze_command(
 ) -> None:
     """Measure videos without a reference: flicker along the motion, spectrum, bands."""
     chosen = given(
-        fps=fps, layout=layout, value_range=value_range, key=key,
-        latent=latent or None,
-        window=window, segment=segment, bands=bands, primary=primary, planes=planes,
-        scales=scales, frames=frames, crop=crop, motion=motion, texture=texture, flow=flow,
+        fps=fps, layout=layout, value_range=value_range, key=key, latent=latent or None,
+        window=window, segment=segment, bands=bands, primary=primary, planes=planes, scales=scales,
+        frames=frames, crop=crop, repeats=repeats, motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
     outputs = Outputs(folder=out, json=json_file, png=png, csv=csv, save=save)
     if len(videos) > 1 and (png is not None or save is not None):

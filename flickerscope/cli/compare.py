@@ -41,6 +41,7 @@ def compare_command(
     scales: options.Scales = None,
     frames: options.Frames = None,
     crop: options.Crop = None,
+    repeats: options.Repeats = None,
     paired: options.Paired = None,
     lag: options.Lag = None,
     motion: options.Motion = None,
@@ -67,11 +68,10 @@ def compare_command(
 ) -> None:
     """Report how much more PRED flickers than REF."""
     chosen = given(
-        fps=fps, layout=layout, value_range=value_range, key=key,
-        latent=latent or None,
+        fps=fps, layout=layout, value_range=value_range, key=key, latent=latent or None,
         window=window, segment=segment, bands=bands, primary=primary, axis=axis, planes=planes,
-        scales=scales, frames=frames, crop=crop, paired=paired, lag=lag, motion=motion,
-        texture=texture, flow=flow,
+        scales=scales, frames=frames, crop=crop, repeats=repeats, paired=paired, lag=lag,
+        motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
     outputs = Outputs(folder=out, json=json_file, png=png, csv=csv)
     outputs.check([pred, ref])

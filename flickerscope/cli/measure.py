@@ -25,6 +25,7 @@ def measure_command(
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
     key: options.Key = None,
+    latent: options.Latent = False,
     window: options.Window = None,
     bands: options.Bands = None,
     primary: options.Primary = None,
@@ -32,6 +33,7 @@ def measure_command(
     scales: options.Scales = None,
     frames: options.Frames = None,
     crop: options.Crop = None,
+    repeats: options.Repeats = None,
     motion: options.Motion = None,
     texture: options.Texture = None,
     flow: options.Flow = None,
@@ -54,8 +56,9 @@ def measure_command(
         raise SettingsError(f"--out: the name of a .json or .json.gz file, got {out!r}")
     check_writable(out)
     chosen = given(
-        window=window, bands=bands, primary=primary, planes=planes, scales=scales, frames=frames,
-        crop=crop, motion=motion, texture=texture, flow=flow,
+        latent=latent or None, window=window, bands=bands, primary=primary, planes=planes,
+        scales=scales, frames=frames, crop=crop, repeats=repeats, motion=motion, texture=texture,
+        flow=flow,
     )  # fmt: skip
     measured = (load_settings(settings) or Settings()).with_changes(**chosen)
     from flickerscope.cli.watch import watching

@@ -38,6 +38,7 @@ __all__ = [
     "Primary",
     "Processes",
     "Quiet",
+    "Repeats",
     "Scales",
     "Segment",
     "SettingsFile",
@@ -87,6 +88,12 @@ Planes = Annotated[str | None, typer.Option(help="y, or yuv for colour flicker a
 Scales = Annotated[str | None, typer.Option(help="Some of pixel,block,global; default all.")]
 Frames = Annotated[str | None, typer.Option(help="start:stop:step, like a Python slice.")]
 Crop = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT+LEFT+TOP, in pixels.")]
+Repeats = Annotated[
+    str | None,
+    typer.Option(
+        help="Frames held throughout: drop them and correct the rate, or keep; default drop."
+    ),
+]
 SettingsFile = Annotated[
     str | None,
     typer.Option("--settings", help="Take the settings of a report.json; options come first."),

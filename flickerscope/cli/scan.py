@@ -82,6 +82,7 @@ def scan_command(
     scales: options.Scales = None,
     frames: options.Frames = None,
     crop: options.Crop = None,
+    repeats: options.Repeats = None,
     paired: options.Paired = None,
     lag: options.Lag = None,
     motion: options.Motion = None,
@@ -111,8 +112,8 @@ def scan_command(
     part = _shard(shard, fail_above)
     chosen = given(
         latent=latent or None, window=window, segment=segment, bands=bands, primary=primary,
-        axis=axis, planes=planes, scales=scales, frames=frames, crop=crop, paired=paired, lag=lag,
-        motion=motion, texture=texture, flow=flow,
+        axis=axis, planes=planes, scales=scales, frames=frames, crop=crop, repeats=repeats,
+        paired=paired, lag=lag, motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
     saved = _load_set(ref)
     base = load_settings(settings) or (Settings() if saved is None else saved.settings)

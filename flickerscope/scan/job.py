@@ -209,7 +209,7 @@ def _file_options(choices: Choices) -> FileOptions:
 def measure_clip(job: ClipJob) -> Result:
     """The measurement of a clip at every segment length that fits, without its maps."""
     from flickerscope.kernel import Workers
-    from flickerscope.measure import measure
+    from flickerscope.measure import measure_new
     from flickerscope.resources import pick_resources
     from flickerscope.scan.record import measurement_content
 
@@ -220,7 +220,7 @@ def measure_clip(job: ClipJob) -> Result:
         def work() -> dict[str, Any]:
             source = open_clip(job.path, choices, workers)
             settings = choices.settings.of_one_video
-            return measurement_content(measure(source, settings, workers, ladder=True)[0])
+            return measurement_content(measure_new(source, settings, workers, ladder=True)[0])
 
         return _attempt(job.path, work)
 
@@ -271,7 +271,9 @@ def _check_length(path: str, measured: Measurement, settings: Settings) -> None:
     """Raise `TooShortError` for a clip without a segment of the length that all have."""
     wanted = settings.segment
     if wanted is not None and wanted not in measured.rungs:
+        repeats = sum(clip.repeats for clip in measured.clips)
+        held = f"; {repeats} repeat the one before" if repeats else ""
         raise TooShortError(
             f"{path}: too short: no shot of {wanted} frames, measured in segments of "
-            f"{measured.segment}"
+            f"{measured.segment}{held}"
         )
