@@ -208,6 +208,14 @@ def _liar(path: Path, shape: str) -> Path:
     return path
 
 
+def _with_pickle(path: Path, whole: Path, data: bytes) -> Path:
+    """A copy of a .pt file with another pickle in it."""
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, data if name.endswith("data.pkl") else old.read(name))
+    return path
+
+
 def _bad_files(folder: Path) -> dict[Path, str]:
     def write(name: str, data: bytes) -> Path:
         (folder / name).write_bytes(data)
@@ -250,6 +258,8 @@ def _bad_files(folder: Path) -> dict[Path, str]:
         write("text.npz", b"words"): "not a sound .npz file",
         folder / "none.npz": "no array of 3 axes or more; there are: none",
         write("cut.pt", torched[: len(torched) // 2]): "torch.save of torch 1.6 or later",
+        _with_pickle(folder / "void.pt", folder / "whole.pt", b"\x80\x02."): "not a sound .pt file",
+        _with_pickle(folder / "memo.pt", folder / "whole.pt", b"\x80\x02h\x07."): "not a sound .pt",
         folder / "evil.pt": "could run any code",
         folder / "old.pt": "torch.save of torch 1.6 or later",
         folder / "endless.pt": "repeats fewer numbers",

@@ -33,7 +33,9 @@ _BROKEN: Final = (
     ValueError,
     OSError,
     EOFError,
-    KeyError,
+    LookupError,  # as the next two, a damaged pickle, in torch's own reader
+    AttributeError,
+    AssertionError,
     RuntimeError,
     NotImplementedError,
     OverflowError,
