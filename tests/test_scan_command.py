@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from flickerscope.cli import run
+from flickerscope.cli.watch import watching
+from flickerscope.errors import SettingsError
+from flickerscope.scan.job import Choices, checked
 from flickerscope.scan.ledger import RECORDS
+from flickerscope.scan.pool import run_here
 
 QUICK = ("--fps", "24", "--segment", "16", "--scales", "block", "--no-texture", "--device", "cpu")
 
@@ -145,6 +149,27 @@ def test_options_that_make_no_sense_together_are_refused(clips, captured, option
     assert run(["scan", *(o.replace("DIR", folder) for o in options)]) == 2
     said = captured()[1]
     assert complaint in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("fps", "x", "fps is 'x'"),
+        ("layout", "QQ", "layout is 'QQ'"),
+        ("value_range", "1", "value_range is '1'"),
+        ("max_pixels", 0, "max_pixels: 1 or more"),
+        ("memory", -1.0, "memory: a positive number"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_before_all_clips_fail(option, value, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        checked(Choices(**{option: value}), run_here)
+
+
+def test_an_interruption_says_that_nothing_is_lost(captured) -> None:
+    with pytest.raises(KeyboardInterrupt), watching(quiet=True, plain=True):
+        raise KeyboardInterrupt
+    assert "the same command goes on" in captured()[1]
 
 
 def test_a_set_needs_a_name_of_its_kind(clips, captured) -> None:

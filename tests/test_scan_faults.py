@@ -61,7 +61,7 @@ def test_a_scan_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, whole) -
 def test_a_scan_that_is_killed_at_fifty_moments_ends_as_one_that_was_not(tmp_path, whole) -> None:
     """From before the first record to after the last file."""
     draw = random.Random(2)
-    run_killed_at(tmp_path, [draw.uniform(0.1, 1.6) for _ in range(50)])
+    run_killed_at(tmp_path, [draw.uniform(0.1, 1.2) for _ in range(50)])
     check_complete(tmp_path, whole)
 
 

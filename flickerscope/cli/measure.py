@@ -62,7 +62,7 @@ def measure_command(
     )  # fmt: skip
     measured = (load_settings(settings) or Settings()).with_changes(**chosen)
     from flickerscope.cli.watch import watching
-    from flickerscope.scan.job import Choices
+    from flickerscope.scan.job import Choices, checked
     from flickerscope.scan.local import local_engine
     from flickerscope.scan.sets import measure_folder
 
@@ -75,6 +75,7 @@ def measure_command(
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
             threads=local.threads,
         )  # fmt: skip
+        choices = checked(choices, local.engine)
         counts, lost = measure_folder(
             folder, out, choices=choices, engine=local.engine, devices=local.devices,
             progress=watch,

@@ -129,7 +129,7 @@ def scan_command(
         return
     pairing.check(allow_missing=allow_missing)
     from flickerscope.cli.watch import watching
-    from flickerscope.scan.job import Choices
+    from flickerscope.scan.job import Choices, checked
     from flickerscope.scan.local import local_engine
     from flickerscope.scan.run import run_scan
     from flickerscope.scan.shards import run_shard
@@ -143,6 +143,7 @@ def scan_command(
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
             threads=local.threads,
         )  # fmt: skip
+        choices = checked(choices, local.engine)
         run = run_scan if part is None else partial(run_shard, part)
         result = run(
             pairing, out, choices=choices, engine=local.engine, devices=local.devices,

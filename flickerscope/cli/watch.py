@@ -80,6 +80,16 @@ class _State:
 @contextmanager
 def watching(*, quiet: bool, plain: bool) -> Iterator[Callable[[Progress], None] | None]:
     """What to call with every step; on a terminal a live view, else lines on stderr."""
+    try:
+        with _shown(quiet, plain) as watch:
+            yield watch
+    except KeyboardInterrupt:
+        _say("what was measured is kept: the same command goes on from here")
+        raise
+
+
+@contextmanager
+def _shown(quiet: bool, plain: bool) -> Iterator[Callable[[Progress], None] | None]:
     if quiet:
         yield None
         return

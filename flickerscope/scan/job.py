@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flickerscope.kernel import Workers
     from flickerscope.match import Keeper
     from flickerscope.measurement import Measurement
+    from flickerscope.scan.pool import Engine
 
 __all__ = [
     "Choices",
@@ -30,6 +31,7 @@ __all__ = [
     "Job",
     "Result",
     "check_form",
+    "checked",
     "measure_clip",
     "open_clip",
     "run_job",
@@ -78,6 +80,33 @@ def check_form(choices: Choices, paths: Sequence[str]) -> None:
     for name in given:
         if not (arrays or (pictures and name == "fps")):
             raise SettingsError(f"{name} is for arrays and pictures, and there are none")
+
+
+def checked(choices: Choices, engine: Engine) -> Choices:
+    """The same; raises `SettingsError` for what would make every single clip fail.
+
+    One job finds that out, as what reads clips takes seconds to load.
+    """
+    if choices != Choices(settings=choices.settings):
+        (outcome,) = engine(check_choices, [choices])
+        if outcome.status != "ok":
+            raise SettingsError(str(outcome.reason))
+    return choices
+
+
+def check_choices(choices: Choices) -> None:
+    """Raise `SettingsError` for a value that is not allowed."""
+    from flickerscope.inputs.arrays import parse_range
+    from flickerscope.inputs.layout import check_layout
+    from flickerscope.inputs.rate import rate_of
+    from flickerscope.resources import pick_resources
+
+    rate_of(choices.fps)
+    parse_range(choices.value_range)
+    if choices.layout is not None:
+        check_layout(choices.layout)
+    _file_options(choices)
+    pick_resources("cpu", threads=choices.threads, memory=choices.memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +230,7 @@ def _file_options(choices: Choices) -> FileOptions:
 
     return FileOptions(
         stream=choices.stream,
-        max_pixels=choices.max_pixels or MOST_PIXELS,
+        max_pixels=MOST_PIXELS if choices.max_pixels is None else choices.max_pixels,
         strict=choices.strict,
     )
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.files import STAGED, make_folder
 from flickerscope.scan.job import CRASHED, Result
 from flickerscope.scan.journal import Journal, file_identity
 from flickerscope.scan.lock import locked
-from flickerscope.scan.pool import Outcome
+from flickerscope.scan.pool import Engine, Outcome
 
 __all__ = [
     "LOG",
@@ -34,13 +34,6 @@ LOG: Final = "scan.log"
 
 Group = tuple[int, ...]
 """Numbers of the clips that one job measures."""
-
-
-class Engine(Protocol):
-    """What does jobs, such as `flickerscope.scan.pool.Pool.run`: shaped like ``map``."""
-
-    def __call__(self, function: Callable[[Any], Any], jobs: Sequence[Any], /) -> Iterator[Outcome]:
-        """The outcome of ``function(job)`` for every job, in any order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +167,8 @@ class Ledger:
         record = {"key": self._keys[i]} | dict(self._heads[i]) | result.content
         self._journal.add(record)
         self._done += 1
-        self.log(f"{record['status']} {record['model']} {record['name']} {result.seconds:.2f} s")
+        name = str(record["name"]).replace("\n", "\\n")
+        self.log(f"{record['status']} {record['model']} {name} {result.seconds:.2f} s")
         if result.trace is not None:
             self.log(result.trace)
         self._tell(record)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from flickerscope.errors import InputError, SettingsError, TooShortError
 
-__all__ = ["Outcome", "Pool", "run_here", "run_jobs"]
+__all__ = ["Engine", "Outcome", "Pool", "run_here", "run_jobs"]
 
 PATIENCE: Final = 5.0
 """Seconds that a process gets to end when it is asked to."""
@@ -37,6 +37,13 @@ class Outcome:
     """Why there is no value."""
     crashed: bool = False
     """Whether the process died, took too long or ran out of memory: another attempt may go well."""
+
+
+class Engine(Protocol):
+    """What does jobs, such as `Pool.run`: shaped like ``map``."""
+
+    def __call__(self, function: Callable[[Any], Any], jobs: Sequence[Any], /) -> Iterator[Outcome]:
+        """The outcome of ``function(job)`` for every job, in any order."""
 
 
 Function = Callable[[Any], Any]
