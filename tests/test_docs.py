@@ -12,8 +12,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((REPOSITORY / "docs" / "examples").glob("*.py"))
-SLOW = {"lightning_module"}
-"""Examples whose library alone takes many seconds to import, and warns of its own matters."""
+SLOW = {"lightning_module", "tensorboard_figure"}
+"""Examples with a library that takes many seconds, and warns of its own matters."""
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flickerscope import InputError, Settings, SettingsError, compare
+from flickerscope import InputError, OutputError, Settings, SettingsError, compare
 from flickerscope.cli import run
 from flickerscope.inputs import open_source
 from flickerscope.roundtrip import Autoencoder, Passage, roundtrip
@@ -254,6 +255,14 @@ def test_without_diffusers_the_error_says_how_to_get_it(
     error = capsys.readouterr().err
     assert "pip install 'flickerscope[diffusers]'" in error
     assert error.count("\n") == 1
+
+
+def test_without_a_place_for_temporary_files_the_error_says_so(
+    gray: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match="TMPDIR"):
+        roundtrip(gray, _known(Known()))
 
 
 def test_latents_are_not_sent_through() -> None:

@@ -100,7 +100,7 @@ def roundtrip(
     if passage.size is not None:
         width, height = passage.size
     pictures = rgb_frames(source, matrix, chosen.frame_range, (height, width))
-    with tempfile.TemporaryDirectory(prefix="flickerscope-") as folder:
+    with _room() as folder:
         before, after = (_Kept(Path(folder) / name) for name in ("before", "after"))
         _send(_counted(pictures, source, progress), autoencoder, passage, (before, after))
         rate = source.info.rate and source.info.rate / chosen.frame_range.step
@@ -149,6 +149,15 @@ class _Kept:
     def array(self) -> NDArray[np.uint16]:
         """All of them, read from the disk where they are used."""
         return np.memmap(self.path, np.uint16, "r", shape=(self.frames, 3, *self.shape))
+
+
+def _room() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="flickerscope-")
+    except OSError as error:
+        raise OutputError(
+            f"no folder for temporary files ({error.strerror}): name one by the variable TMPDIR"
+        ) from error
 
 
 def _open(video: Any, form: dict[str, Any]) -> Source:
