@@ -1135,3 +1135,17 @@ def test_a_reader_that_leaves_early_is_no_traceback(here):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=120) == 1
+
+
+def test_pictures_in_the_place_of_their_pattern_are_told_of_the_quotes(tmp_path, capsys):
+    names = [str(tmp_path / f"frame{i}.png") for i in range(4)]
+    for name in names:
+        encode(name, [np.zeros((8, 8), np.uint8)], rate=1, codec="png", pixel_format="gray")
+    hint = f"put their pattern in quotes: '{tmp_path / '*.png'}'"
+    for command, code in (("analyze", 1), ("compare", 2)):
+        assert cli.run([command, *names]) == code
+        said = capsys.readouterr().err
+        assert hint in said
+        assert said.count("\n") == 1
+    assert cli.run(["analyze", names[0]]) == 1
+    assert "quotes" not in capsys.readouterr().err

@@ -12,11 +12,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from flickerscope import InputError, SettingsError, analyze, cli, compare
+from flickerscope.inputs import open_source
 from flickerscope.inputs.source import FileOptions
-from flickerscope.video import VideoFile, isolated
+from flickerscope.video import VideoFile, encode, isolated
 from flickerscope.video.isolated import IsolatedFile
 
 FAST: dict[str, Any] = {"motion": False, "scales": ("block", "global"), "device": "cpu"}
@@ -231,5 +233,25 @@ def test_one_process_serves_file_after_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         IsolatedFile(tmp_path / "missing.mkv")
     with pytest.raises(InputError, match="damaged"):
-        list(IsolatedFile(cut, options=FileOptions(strict=True)).frames())
+        list(open_source(cut, files=FileOptions(strict=True, isolate=True)).frames())
     assert isolated.idle() == (child,)
+
+
+def test_pictures_are_read_in_another_process_as_in_this_one(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, frame in enumerate(np.random.default_rng(0).integers(0, 255, (9, 16, 24), "u1")):
+        encode(folder / f"frame{number}.png", [frame], rate=1, codec="png", pixel_format="gray")
+    (folder / "frame4.png").write_bytes(b"no picture")
+    here, there = (
+        open_source(str(folder), fps=12, files=FileOptions(isolate=isolate))
+        for isolate in (False, True)
+    )
+    assert isinstance(there, IsolatedFile)
+    assert there.info == here.info
+    for ours, theirs in zip(here.frames(), there.frames(), strict=True):
+        assert ours.time == theirs.time
+        assert torch.equal(ours.planes[0], theirs.planes[0])
+    assert (there.lost(), there.problems()) == (1, here.problems())
+    with pytest.raises(InputError, match="damaged: 1 of 9 frames could not be decoded"):
+        list(open_source(str(folder), files=FileOptions(strict=True)).frames())

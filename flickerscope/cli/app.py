@@ -21,9 +21,9 @@ from flickerscope.cli.experiment import experiment_command
 from flickerscope.cli.measure import measure_command
 from flickerscope.cli.merge import merge_command
 from flickerscope.cli.roundtrip import roundtrip_command
-from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain
+from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain, pattern_hint
 from flickerscope.cli.scan import scan_command
-from flickerscope.errors import FlickerscopeError, SettingsError
+from flickerscope.errors import FlickerscopeError, SettingsError, TooShortError
 
 __all__ = ["main", "run"]
 
@@ -85,9 +85,11 @@ def run(arguments: Sequence[str]) -> int:
     except SettingsError as error:
         return complain(error, USAGE)
     except FlickerscopeError as error:
-        return complain(error, FAILURE)
+        hint = pattern_hint(arguments) if isinstance(error, TooShortError) else ""
+        return complain(f"{error}{hint}", FAILURE)
     except UsageError as error:
-        return complain(" ".join(_message(error).split()), USAGE)
+        message = " ".join(_message(error).split())
+        return complain(message + pattern_hint(arguments), USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:

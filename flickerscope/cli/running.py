@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import typer
 
 from flickerscope.errors import InputError
 from flickerscope.settings import Settings
+from flickerscope.suffixes import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,10 +31,13 @@ __all__ = [
     "complain",
     "given",
     "load_settings",
+    "pattern_hint",
     "progress_bar",
     "saved_or_path",
     "show",
 ]
+
+MANY_PICTURES = 3
 
 OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
@@ -44,6 +49,16 @@ def complain(error: object, code: int) -> int:
 
     typer.echo(f"flickerscope: {printable(str(error).strip())}", err=True)
     return code
+
+
+def pattern_hint(arguments: Sequence[str]) -> str:
+    """What to add to an error where the shell may have put names in the place of a pattern."""
+    pictures = [name for name in arguments if name.lower().endswith(IMAGE_SUFFIXES)]
+    if len(pictures) < MANY_PICTURES:
+        return ""
+    folder, name = os.path.split(pictures[0])
+    pattern = os.path.join(folder, "*" + os.path.splitext(name)[1])
+    return f"; to measure pictures as one video, put their pattern in quotes: '{pattern}'"
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flickerscope.inputs.latents import LatentSource
 from flickerscope.inputs.layout import guess_layout
 from flickerscope.inputs.probe import check_file
 from flickerscope.inputs.rate import FrameRate
-from flickerscope.inputs.source import FileOptions, Source
+from flickerscope.inputs.source import FileOptions, Source, Strict
 from flickerscope.inputs.tensors import is_tensor_file, load_tensor
 from flickerscope.resources import pick_resources
 from flickerscope.settings import Planes
@@ -83,8 +83,8 @@ def open_source(
         latent: the array is a latent, of any channels and values; nothing else will do.
         threads: for decoding a video.
         memory: bytes that may be loaded; default: half of the machine's memory.
-        files: which stream of a video, how large, whether damaged, in which process; of these
-            pictures take ``max_pixels`` and ``strict``.
+        files: which stream of a video, how large, whether damaged, in which process; pictures
+            have no streams.
     """
     given = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
     form: dict[str, Any] = {"fps": fps, "planes": planes, "latent": latent, "layout": layout}
@@ -106,15 +106,29 @@ def open_source(
             f"{path}: is no latent; with --latent (latent=True) give arrays or files of arrays "
             f"({', '.join(TENSOR_SUFFIXES)})"
         )
-    if is_image_sequence(path):
-        return ImageSequence(path, fps=fps, planes=planes, options=files)
-    if files is not None and (files.isolate or files.timeout is not None):
+    files = files or FileOptions()
+    source = _of_file(path, fps=fps, planes=planes, threads=threads, files=files)
+    return Strict(source) if files.strict else source
+
+
+def _of_file(
+    path: str,
+    *,
+    fps: FrameRate | None,
+    planes: Planes,
+    threads: int | None,
+    files: FileOptions,
+) -> Source:
+    """A video, or a folder or pattern of pictures."""
+    if files.isolate or files.timeout is not None:
         from flickerscope.video.isolated import IsolatedFile
 
-        return IsolatedFile(video, planes=planes, threads=threads, options=files)
+        return IsolatedFile(path, fps=fps, planes=planes, threads=threads, options=files)
+    if is_image_sequence(path):
+        return ImageSequence(path, fps=fps, planes=planes, options=files)
     from flickerscope.video import VideoFile  # arrays work without PyAV
 
-    return VideoFile(video, planes=planes, threads=threads, options=files)
+    return VideoFile(path, planes=planes, threads=threads, options=files)
 
 
 def _of_array(

@@ -83,8 +83,6 @@ class ImageSequence(Described):
                 self._marks += 1
             time = Fraction(place) / self._rate if self._rate else Fraction(place)
             yield Frame(time, frame.planes)
-        if self._options.strict and self.lost() is not None:
-            raise InputError(f"{self._name}: damaged: {'; '.join(self.problems())}")
 
     def lost(self) -> int | None:
         """Pictures that could not be read; ``None``: all are sound."""

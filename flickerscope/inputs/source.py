@@ -10,9 +10,18 @@ from typing import Final, Protocol
 
 import torch
 
-from flickerscope.errors import SettingsError
+from flickerscope.errors import InputError, SettingsError
 
-__all__ = ["MOST_PIXELS", "Described", "FileOptions", "Frame", "Plane", "Source", "VideoInfo"]
+__all__ = [
+    "MOST_PIXELS",
+    "Described",
+    "FileOptions",
+    "Frame",
+    "Plane",
+    "Source",
+    "Strict",
+    "VideoInfo",
+]
 
 MOST_PIXELS: Final = 1 << 27
 """Of a frame, unless more are allowed: what 15360 x 8640 has."""
@@ -132,6 +141,36 @@ class Described:
     def planes(self) -> tuple[Plane, ...]:
         """Luma, then Cb and Cr where they were asked for; or the channels of a latent."""
         return self._planes
+
+
+class Strict(Described):
+    """A source of which the first sign of damage is an error."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._info, self._planes = source.info, source.planes
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames, or `InputError` as soon as something of them is known to be lost."""
+        for frame in self._source.frames():
+            self._check()
+            yield frame
+        self._check()
+
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong in the last reading, one sentence each."""
+        return self._source.problems()
+
+    def lost(self) -> int | None:
+        """Frames that damage took from the last reading; ``None``: it is not damaged."""
+        return self._source.lost()
+
+    def _check(self) -> None:
+        if self.lost() is not None:
+            found = "; ".join(self.problems())
+            raise InputError(
+                f"{self.info.path}: damaged: {found}; without --strict the rest counts"
+            )
 
 
 class Source(Protocol):

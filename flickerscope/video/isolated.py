@@ -1,4 +1,4 @@
-"""Video files decoded in another process, which a crash or a hang of the decoder ends alone."""
+"""Videos decoded in another process, which a crash or a hang of the decoder ends alone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from typing import IO, Any, Final
 import torch
 
 from flickerscope.errors import InputError
+from flickerscope.inputs.images import ImageSequence, is_image_sequence
+from flickerscope.inputs.rate import FrameRate
 from flickerscope.inputs.source import Described, FileOptions, Frame, Plane, VideoInfo
 from flickerscope.settings import Planes
 from flickerscope.video.reader import VideoFile
@@ -40,7 +42,7 @@ COMMAND: Final = (
 
 
 class IsolatedFile(Described):
-    """A `VideoFile` whose decoder runs in another process.
+    """A `VideoFile`, or an `ImageSequence`, whose decoder runs in another process.
 
     The processes stay warm: one serves file after file. Where one dies or takes too long, the file
     it read is refused with `InputError`, and the next file gets a new one.
@@ -50,12 +52,13 @@ class IsolatedFile(Described):
         self,
         path: str | os.PathLike[str],
         *,
+        fps: FrameRate | None = None,
         planes: Planes = "y",
         threads: int | None = None,
         options: FileOptions | None = None,
     ) -> None:
         options = options or FileOptions()
-        self._job = _Job(os.fsdecode(path), planes, threads, options)
+        self._job = _Job(os.fsdecode(path), fps, planes, threads, options)
         self._damage: tuple[tuple[str, ...], int | None] = (), None
         with _Loan(self._job) as child:
             opened: tuple[VideoInfo, tuple[Plane, ...]] = child.ask("open", self._job)
@@ -99,6 +102,8 @@ class _Job:
     """What to open, and how."""
 
     path: str
+    fps: FrameRate | None
+    """Of pictures."""
     planes: Planes
     threads: int | None
     options: FileOptions
@@ -251,15 +256,20 @@ class _Server:
     """The commands."""
 
     def __init__(self) -> None:
-        self._opened: tuple[_Job, VideoFile] | None = None
+        self._opened: tuple[_Job, VideoFile | ImageSequence] | None = None
         self._frames: Iterator[Frame] = iter(())
 
     def ready(self) -> None:
         """All libraries are loaded."""
 
     def open(self, job: _Job) -> tuple[VideoInfo, tuple[Plane, ...]]:
-        """Open a file."""
-        source = VideoFile(job.path, planes=job.planes, threads=job.threads, options=job.options)
+        """Open a file, or a folder of pictures."""
+        source: VideoFile | ImageSequence
+        if is_image_sequence(job.path):
+            source = ImageSequence(job.path, fps=job.fps, planes=job.planes, options=job.options)
+        else:
+            options = job.options
+            source = VideoFile(job.path, planes=job.planes, threads=job.threads, options=options)
         self._opened = job, source
         return source.info, source.planes
 
@@ -283,7 +293,7 @@ class _Server:
         self._frames = iter(())
         return source.problems(), source.lost()
 
-    def _source(self) -> VideoFile:
+    def _source(self) -> VideoFile | ImageSequence:
         if self._opened is None:
             raise RuntimeError("no file is open")
         return self._opened[1]

@@ -109,14 +109,12 @@ class VideoFile(Described):
         for picture in self._pictures(tally):
             time = tally.end = self._time(picture.pts, time, tally)
             tally.frames += 1
-            self._check_damage()
             planes = tuple(self._upright(samples) for samples in self._samples(picture))
             yield Frame(time, planes, bool(picture.key_frame))
         if not tally.frames:
             why = tally.trouble or tally.cut or "it holds no pictures"
             raise InputError(f"{self._path}: no frame can be decoded: {why}; is it complete?")
         tally.finished = True
-        self._check_damage()
 
     def problems(self) -> tuple[str, ...]:
         """What went wrong in the last reading, one sentence each."""
@@ -167,12 +165,6 @@ class VideoFile(Described):
         if self._tally.end + slack >= end or self._tail + 1 / (2 * rate) >= end:
             return 0
         return round((end - self._tally.end) * rate) - 1
-
-    def _check_damage(self) -> None:
-        """Where damage is not to be passed over, stop at the first sign of it."""
-        if self._options.strict and self.lost() is not None:
-            found = "; ".join(self.problems())
-            raise InputError(f"{self._path}: damaged: {found}; without --strict the rest counts")
 
     def _upright(self, samples: torch.Tensor) -> torch.Tensor:
         """One field of a frame of two, turned as the file says it is to be shown."""
