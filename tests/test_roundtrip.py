@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flickerscope import InputError, OutputError, Settings, SettingsError, compare
+from flickerscope import DeviceError, InputError, OutputError, Settings, SettingsError, compare
 from flickerscope.cli import run
 from flickerscope.inputs import open_source
 from flickerscope.roundtrip import Autoencoder, Passage, roundtrip
@@ -128,6 +128,22 @@ def test_what_comes_out_as_no_number_is_refused(gray: np.ndarray) -> None:
     broken = _known(Known(lambda x: x * torch.nan))
     with pytest.raises(InputError, match="Known: what it decodes is not finite"):
         roundtrip(gray, broken)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB", "out of memory in Known: take a smaller"),
+        ("conv not implemented for 'Half'\n  at x", "Known cannot be run in float32 on cpu: conv"),
+    ],
+)
+def test_an_error_of_torch_is_told_in_one_line(text: str, message: str, gray: np.ndarray) -> None:
+    def fail(x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError(text)
+
+    with pytest.raises(DeviceError, match=message) as caught:
+        roundtrip(gray, _known(Known(fail)))
+    assert "\n" not in str(caught.value)
 
 
 COLOURS = torch.tensor([[200, 40, 60], [30, 180, 90], [60, 70, 210], [128, 128, 128]])
@@ -463,6 +479,23 @@ def test_weights_that_are_damaged_or_missing_are_refused_in_one_line(
     shutil.copy(tiny / "diffusion_pytorch_model.safetensors", tiny / "tiny.safetensors")
     with pytest.raises(InputError, match="is read from a folder"):
         Autoencoder.load(str(tiny / "tiny.safetensors"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("AutoencoderKL", {"in_channels": 4}, "takes 4 channels, not the 3 of RGB"),
+        ("AutoencoderKLLTXVideo", {"timestep_conditioning": True}, "wants the time step"),
+    ],
+)
+def test_what_cannot_be_run_on_pictures_alone_is_refused(
+    name: str, change: dict[str, Any], message: str, diffusers: Any, tmp_path: Path
+) -> None:
+    getattr(diffusers, name)(**BUILDS[name], **change).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=message):
+        Autoencoder.load(str(tmp_path))
 
 
 @pytest.mark.slow

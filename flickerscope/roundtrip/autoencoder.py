@@ -143,7 +143,7 @@ class Autoencoder:
         Raises:
             InputError: what comes out is not finite.
             SettingsError: latents without a distribution to draw from.
-            DeviceError: out of memory.
+            DeviceError: out of memory, or an operation that the device lacks.
         """
         count, _, height, width = frames.shape
         around = (0, -width % self.stride, 0, -height % self.stride)
@@ -153,13 +153,8 @@ class Autoencoder:
             x = torch.cat([x, x[-1:].expand(more, -1, -1, -1)]).transpose(0, 1)[None]
         try:
             y = self._decode(self._encode(x.to(self.device, self.dtype) * 2 - 1, noise), count)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if "memory" not in str(error) and "alloc" not in str(error):
-                raise
-            raise DeviceError(
-                f"out of memory in {self.name}: take a smaller size, fewer frames at once or fewer "
-                "frames"
-            ) from error
+        except RuntimeError as error:
+            raise DeviceError(self._trouble(str(error))) from error
         if self.kind == "video":
             y = y[0].transpose(0, 1)[:count]
         y = y[..., :height, :width].to("cpu", torch.float32)
@@ -168,6 +163,17 @@ class Autoencoder:
             hint = f" in {str(self.dtype).removeprefix('torch.')}: try float32" if narrow else ""
             raise InputError(f"{self.name}: what it decodes is not finite{hint}")
         return y.add(1).div(2).clamp(0, 1)
+
+    def _trouble(self, text: str) -> str:
+        """What to say of an error of torch."""
+        if "memory" in text or "alloc" in text:
+            return (
+                f"out of memory in {self.name}: take a smaller size, fewer frames at once or fewer "
+                "frames"
+            )
+        dtype = str(self.dtype).removeprefix("torch.")
+        line = " ".join(text.split())[:200]
+        return f"{self.name} cannot be run in {dtype} on {self.device}: {line}"
 
     def _encode(self, x: torch.Tensor, noise: torch.Generator | None) -> torch.Tensor:
         encoded = self.network.encode(x)
@@ -277,6 +283,14 @@ def _loaded(path: str, name: str, load: Callable[[Any], tuple[Any, Sequence[str]
     if missing:
         raise InputError(
             f"{path}: lacks {len(missing)} of the weights of {name}, such as {min(missing)}"
+        )
+    settings = network.config
+    colours = settings.get("in_channels", 3)
+    if colours not in (3, 3 * (settings.get("patch_size") or 1) ** 2):
+        raise InputError(f"{path}: takes {colours} channels, not the 3 of RGB")
+    if settings.get("timestep_conditioning"):
+        raise InputError(
+            f"{path}: its decoder wants the time step of a sampler, which is not there"
         )
     return network
 
