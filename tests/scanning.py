@@ -51,6 +51,11 @@ def work(job: Job) -> list[Result]:
     return results
 
 
+def slow_work(job: Job) -> list[Result]:
+    time.sleep(0.05)
+    return work(job)
+
+
 def pairs(count: int, deadly: tuple[int, ...] = ()) -> list[Pair]:
     """Three clips by two models to each reference."""
     found = []

@@ -71,7 +71,7 @@ ONLY_IN = {
     "av": ("video",),
     "matplotlib": ("report",),
     "numba": ("compiled",),
-    "ray": (),
+    "ray": ("scan.cluster",),
     "rich": ("cli",),
     "scipy": ("stats",),
     "torchmetrics": ("metrics",),
@@ -80,7 +80,7 @@ ONLY_IN = {
 }
 """One outside library, one place. Libraries that are not named here may be used anywhere."""
 
-BY_EXTRA = {"torchmetrics": "metrics"}
+BY_EXTRA = {"ray": "ray", "torchmetrics": "metrics"}
 """Libraries that come with an extra only, and its name: what imports them must be asked for."""
 
 MAY_PRINT = ("cli",)
@@ -177,8 +177,7 @@ def _inside(module: str) -> Iterator[tuple[str, int]]:
 
 def _within(module: str, places: tuple[str, ...]) -> bool:
     """Tell whether a module is one of the places, lies in one, or is a part of one (cli_xyz)."""
-    top = module.partition(".")[0]
-    return any(top == place or top.startswith(place + "_") for place in places)
+    return any(module == place or module.startswith((f"{place}.", f"{place}_")) for place in places)
 
 
 def _floor(module: str) -> int | None:

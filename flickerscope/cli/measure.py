@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flickerscope.cli import options
+from flickerscope.cli.computing import computing
 from flickerscope.cli.running import FAILURE, complain, given, load_settings, show
 from flickerscope.errors import SettingsError
 from flickerscope.files import check_writable
@@ -38,6 +39,8 @@ def measure_command(
     texture: options.Texture = None,
     flow: options.Flow = None,
     settings: options.SettingsFile = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
     device: options.Devices = "auto",
     workers: options.Processes = None,
     memory: options.MemoryOfProcess = None,
@@ -63,21 +66,22 @@ def measure_command(
     measured = (load_settings(settings) or Settings()).with_changes(**chosen)
     from flickerscope.cli.watch import watching
     from flickerscope.scan.job import Choices, checked
-    from flickerscope.scan.local import local_engine
     from flickerscope.scan.sets import measure_folder
 
     with (
         watching(quiet=quiet, plain=no_progress) as watch,
-        local_engine(device=device, workers=workers, threads=threads, timeout=timeout) as local,
+        computing(
+            engine, address, device=device, workers=workers, threads=threads, timeout=timeout
+        ) as means,
     ):
         choices = Choices(
             settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
-            threads=local.threads,
+            threads=means.threads,
         )  # fmt: skip
-        choices = checked(choices, local.engine)
+        choices = checked(choices, means.engine)
         counts, lost = measure_folder(
-            folder, out, choices=choices, engine=local.engine, devices=local.devices,
+            folder, out, choices=choices, engine=means.engine, devices=means.devices,
             progress=watch,
         )  # fmt: skip
     if not quiet:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Address",
     "AllowUnmeasured",
     "Axis",
     "Bands",
@@ -15,6 +16,7 @@ __all__ = [
     "Debug",
     "Device",
     "Devices",
+    "Engine",
     "FailAboveOfModel",
     "Flow",
     "Fps",
@@ -115,6 +117,13 @@ Timeout = Annotated[
 Devices = Annotated[
     str,
     typer.Option("--device", help="auto, cpu, cuda, cuda:N, several as in cuda:0,1, or mps."),
+]
+Engine = Annotated[
+    str, typer.Option(help="Where to compute: local (processes of this machine) or ray.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Of the Ray cluster, or auto; default: this machine."),
 ]
 Processes = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Processes; default one a core.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flickerscope.cli import options
+from flickerscope.cli.computing import computing
 from flickerscope.cli.limits import check_limit, gate_on
 from flickerscope.cli.running import FAILURE, given, load_settings, show
 from flickerscope.errors import SettingsError
@@ -89,6 +90,8 @@ def scan_command(
     texture: options.Texture = None,
     flow: options.Flow = None,
     settings: options.SettingsFile = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
     device: options.Devices = "auto",
     workers: options.Processes = None,
     memory: options.MemoryOfProcess = None,
@@ -130,23 +133,24 @@ def scan_command(
     pairing.check(allow_missing=allow_missing)
     from flickerscope.cli.watch import watching
     from flickerscope.scan.job import Choices, checked
-    from flickerscope.scan.local import local_engine
     from flickerscope.scan.run import run_scan
     from flickerscope.scan.shards import run_shard
 
     with (
         watching(quiet=quiet, plain=no_progress) as watch,
-        local_engine(device=device, workers=workers, threads=threads, timeout=timeout) as local,
+        computing(
+            engine, address, device=device, workers=workers, threads=threads, timeout=timeout
+        ) as means,
     ):
         choices = Choices(
             settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
-            threads=local.threads,
+            threads=means.threads,
         )  # fmt: skip
-        choices = checked(choices, local.engine)
+        choices = checked(choices, means.engine)
         run = run_scan if part is None else partial(run_shard, part)
         result = run(
-            pairing, out, choices=choices, engine=local.engine, devices=local.devices,
+            pairing, out, choices=choices, engine=means.engine, devices=means.devices,
             saved=None if saved is None else saved.by_path(), calibration=calibrate,
             overwrite=overwrite, progress=watch,
         )  # fmt: skip

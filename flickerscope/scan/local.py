@@ -14,19 +14,20 @@ from flickerscope.scan.job import ClipJob, Job
 from flickerscope.scan.lengths import LengthJob
 from flickerscope.scan.pool import Outcome, Pool
 
-__all__ = ["Local", "local_engine"]
+__all__ = ["Computing", "limit_of", "local_engine"]
 
 WORKERS_A_GPU: Final = 4
 """Decoding keeps a GPU waiting: several processes feed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Local:
-    """What this machine computes with."""
+class Computing:
+    """What a scan computes with."""
 
     engine: Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Outcome]]
     devices: tuple[str, ...]
     workers: int
+    """That do a job each at a time."""
     threads: int
     """Of every worker."""
 
@@ -38,7 +39,7 @@ def local_engine(
     workers: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
-) -> Iterator[Local]:
+) -> Iterator[Computing]:
     """Processes that are started when they are first needed, and end with the block.
 
     Args:
@@ -51,16 +52,15 @@ def local_engine(
         SettingsError: no such kind of device, or numbers that make no sense.
         DeviceError: the machine has no such device.
     """
-    if timeout is not None and not 0 < timeout < float("inf"):
-        raise SettingsError(f"timeout: a positive number of seconds, got {timeout}")
+    limit = limit_of(timeout)
     cores = _cores()
     with Pool(cores if workers is None else workers) as pool:
         devices = _devices(pool, device)
         gpus = [name for name in devices if name != "cpu"]
         if workers is None and gpus:
             pool.workers = min(cores, WORKERS_A_GPU * len(gpus))
-        yield Local(
-            engine=pool.run if timeout is None else partial(pool.run, limit=_limit(timeout)),
+        yield Computing(
+            engine=partial(pool.run, limit=limit),
             devices=devices,
             workers=pool.workers,
             threads=threads or max(1, cores // pool.workers),
@@ -97,8 +97,12 @@ def find_devices(text: str) -> tuple[list[str], str | None]:
         return [], str(error)
 
 
-def _limit(timeout: float) -> Callable[[Any], float | None]:
-    """Seconds for a job: the limit of a clip for each of its files."""
+def limit_of(timeout: float | None) -> Callable[[Any], float | None] | None:
+    """Seconds for a job: the limit of a clip for each of its files; raises `SettingsError`."""
+    if timeout is None:
+        return None
+    if not 0 < timeout < float("inf"):
+        raise SettingsError(f"timeout: a positive number of seconds, got {timeout}")
 
     def seconds(job: Any) -> float | None:
         if isinstance(job, Job):
