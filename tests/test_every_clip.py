@@ -280,9 +280,12 @@ def test_every_clip_ends_as_it_should(
 def test_long_clips_are_measured_along_their_motion_too(
     media: Media, media_manifest: Manifest, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for entry in media_manifest:
-        if entry["category"] != "pairs" and is_long(entry):
-            check(entry["path"], entry, [], media, tmp_path, capfd)
+    for number, entry in enumerate(media_manifest):
+        name = entry["path"]
+        if entry["category"] != "pairs" and is_long(entry) and not isinstance(TABLE[name], str):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            check(name, entry, [], media, folder, capfd)
 
 
 @pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)])
