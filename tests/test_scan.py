@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ from flickerscope.scan.pairing import pair_folders
 from flickerscope.scan.pool import Outcome, run_here
 from flickerscope.scan.run import SUMMARY, TABLE, run_scan
 from flickerscope.scan.sets import load_set, measure_folder
+from flickerscope.scan.summary import schema
 from flickerscope.settings import Settings
 from flickerscope.video import encode
 
@@ -101,6 +103,18 @@ def test_models_are_ranked_by_what_theory_says_of_their_flicker(done: Path) -> N
     assert best["verdict"] == "no difference found"
     (difference,) = [row for row in summary["differences"] if row["name"] == best["energy"]["name"]]
     assert difference["p"] == difference["p_holm"] == pytest.approx(2 * 0.5**CLIPS)
+
+
+def test_records_and_summary_are_of_the_published_schema(folders, done, tmp_path) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    validator.check_schema(schema())
+    root = shutil.copytree(folders, tmp_path / "clips")
+    (root / "same" / "0.npy").write_bytes(b"no array")
+    settings = Settings(segment=16, scales=("block",))  # with motion, and paired
+    scanned(root, tmp_path / "out", ["same"], settings=settings)
+    for out in (done, tmp_path / "out"):
+        for plain in (*records(out), json.loads((out / SUMMARY).read_text())):
+            validator.validate(plain)
 
 
 def test_every_table_has_a_row_for_every_pair_in_their_order(done: Path) -> None:

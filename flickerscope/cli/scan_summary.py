@@ -38,7 +38,7 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         _ranking(models),
         Text("medians over units (clips of a prompt or a reference averaged), dB;", style="dim"),
         Text("in brackets the interval that holds the true median with 95 %\n", style="dim"),
-        *(_model(model) for model in models),
+        *(_model(model, motion=summary["settings"]["motion"]) for model in models),
         *_differences(summary["differences"], verbose),
         *_calibration(summary["calibration"]),
         *_missing(summary["not_measured"], verbose),
@@ -74,14 +74,14 @@ def _estimate(row: Mapping[str, Any]) -> str:
     return f"{signed(row['median'], 1)} ({signed(row['low'], 1)} .. {signed(row['high'], 1)})"
 
 
-def _model(model: Mapping[str, Any]) -> RenderableType:
+def _model(model: Mapping[str, Any], *, motion: bool) -> RenderableType:
     verdict = model["verdict"]
     clips = ", ".join(f"{count} {text}" for text, count in model["verdicts"].items())
     flicker = model["flicker"]["clips"]
     reading = f"; with a flicker reading: {flicker['measured']} of {flicker['total']}"
     missing = model["missing"]
     lacks = f"; {missing} reference{'' if missing == 1 else 's'} without a clip" if missing else ""
-    same = flicker["measured"] == model["clips"]["measured"]
+    same = flicker["measured"] == model["clips"]["measured"] or not motion
     body = Text.assemble(
         (f"{verdict[0].upper()}{verdict[1:]}.", STYLES[verdict]),
         f" {model['clips']['text']}{'' if same else reading}{lacks}",

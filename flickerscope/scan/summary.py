@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from importlib import resources
 from itertools import combinations
 from typing import Any, Final
 
@@ -27,7 +29,7 @@ from flickerscope.stats import (
     summarize_batch,
 )
 
-__all__ = ["FORMAT", "summarize"]
+__all__ = ["FORMAT", "schema", "summarize"]
 
 FORMAT: Final = 1
 """Of the summary. 1: first."""
@@ -35,6 +37,13 @@ KIND: Final = "scan"
 
 WORST: Final = 10
 """Clips that are named as those that flicker most."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of the summary and of a record."""
+    text = resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
 
 
 def summarize(
