@@ -29,6 +29,7 @@ def content(number: int) -> dict[str, Any]:
         "reason": None,
         "segment": 16,
         "citation": "made up",
+        "deviation": None,
         "verdict": {"text": "no difference found", "basis": "", "ground": "motion", "value_db": 0},
         "headline": {"value": value},
         "motion": {"pred": side, "ref": side} | excesses,
@@ -37,6 +38,10 @@ def content(number: int) -> dict[str, Any]:
         "picture": {"sharpness_db": 0.0, "excess_minus_sharpness_db": value},
         "inputs": {"pred": input_, "ref": input_},
         "warnings": [],
+        "motion_maps": {"pred": None, "ref": None},
+        "spectrum": None,
+        "histogram": {"pred": {}, "ref": {}},
+        "thumbnail": None,
     }
 
 

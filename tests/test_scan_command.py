@@ -16,7 +16,10 @@ from flickerscope.scan.job import Choices, checked
 from flickerscope.scan.ledger import RECORDS
 from flickerscope.scan.pool import run_here
 
-QUICK = ("--fps", "24", "--segment", "16", "--scales", "block", "--no-texture", "--device", "cpu")
+QUICK = (
+    *("--fps", "24", "--segment", "16", "--scales", "block", "--no-texture", "--device", "cpu"),
+    "--no-png",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,17 @@ Captured = Callable[[], tuple[str, str]]
 @pytest.fixture
 def captured(capsys: pytest.CaptureFixture[str]) -> Captured:
     return lambda: tuple(capsys.readouterr())  # type: ignore[return-value]
+
+
+def test_the_summary_is_drawn_unless_it_is_not_wanted(clips, out, captured) -> None:
+    figure = out / "summary.png"
+    drawn = [option for option in command(clips, out, "--workers", "1") if option != "--no-png"]
+    assert run(drawn) == 1
+    assert "summary.png" in captured()[0]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert run(command(clips, out)) == 1
+    assert "summary.png" not in captured()[0]
+    assert not figure.exists()  # one of other results would be worse than none
 
 
 def test_the_summary_names_models_and_what_was_not_measured(clips, out, captured) -> None:

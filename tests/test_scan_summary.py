@@ -12,6 +12,7 @@ from scipy.stats import wilcoxon
 
 from flickerscope.scan.calibration import calibrate
 from flickerscope.scan.gate import find_breaches
+from flickerscope.scan.gather import gather
 from flickerscope.scan.summary import summarize
 from flickerscope.settings import Settings
 from flickerscope.stats import holm
@@ -56,14 +57,14 @@ def test_clips_of_one_prompt_or_one_reference_are_one_unit() -> None:
         record(5.0, ref="b", prompt="q"),  # with the second by its reference
         record(9.0, ref="c", prompt="s"),
     ]
-    row = summarize(clips, SETTINGS)["models"][0]["flicker"]
+    row = summarize(gather(clips), SETTINGS)["models"][0]["flicker"]
     assert (row["units"], row["clips"]["measured"]) == (2, 4)
     assert row["median"] == (3.0 + 9.0) / 2
 
 
 def test_every_number_has_its_denominator() -> None:
     clips = [record(1.0), record(None, energy=2.0), lost("failed"), lost("not measurable")]
-    summary = summarize(clips, SETTINGS)
+    summary = summarize(gather(clips), SETTINGS)
     model = summary["models"][0]
     assert summary["clips"]["text"] == "2 of 4 measured, 1 not measurable, 1 failed"
     assert model["flicker"]["clips"]["text"] == "1 of 4 measured, 2 not measurable, 1 failed"
@@ -78,7 +79,11 @@ def test_models_are_held_against_each_other_as_scipy_does() -> None:
     noise = np.random.default_rng(3)
     values = {name: noise.normal(shift, 1, 12) for name, shift in (("a", 0), ("b", 1), ("c", 1))}
     clips = [clip for name, v in values.items() for clip in batch(v, model=name)]
-    rows = [r for r in summarize(clips, SETTINGS)["differences"] if r["name"].startswith("motion")]
+    rows = [
+        r
+        for r in summarize(gather(clips), SETTINGS)["differences"]
+        if r["name"].startswith("motion")
+    ]
     expected = [
         wilcoxon(values[one] - values[other], method="exact").pvalue
         for one, other in (("a", "b"), ("a", "c"), ("b", "c"))
@@ -92,18 +97,18 @@ def test_models_are_held_against_each_other_as_scipy_does() -> None:
 
 def test_models_rank_by_flicker_and_those_without_a_reading_come_last() -> None:
     clips = [record(None, model="lost"), record(2.0, model="more"), record(1.0, model="less")]
-    ranked = summarize(clips, SETTINGS)["models"]
+    ranked = summarize(gather(clips), SETTINGS)["models"]
     assert [(m["rank"], m["model"]) for m in ranked] == [(1, "less"), (2, "more"), (3, "lost")]
 
 
 def test_the_worst_clips_are_named_the_incoherent_ones_first() -> None:
     clips = [*batch(np.arange(20.0)), record(None, name="torn", verdict="incoherent")]
-    worst = summarize(clips, SETTINGS)["worst"]
+    worst = summarize(gather(clips), SETTINGS)["worst"]
     assert [clip["name"] for clip in worst] == ["torn", *(str(i) for i in range(19, 10, -1))]
 
 
 def test_a_summary_of_nothing_measured_says_so() -> None:
-    summary = summarize([lost("failed")], SETTINGS, calibration=True)
+    summary = summarize(gather([lost("failed")]), SETTINGS, calibration=True)
     model = summary["models"][0]
     assert model["verdict"] == "too few clips"
     assert (model["flicker"]["units"], model["flicker"]["median"]) == (0, None)
@@ -173,7 +178,7 @@ def test_under_the_null_few_batches_are_called_flickering() -> None:
         clips = [
             record(float(v), name=str(i), ref=str(i // 3)) for i, v in enumerate(values.tolist())
         ]
-        alarms += summarize(clips, SETTINGS)["models"][0]["verdict"] == "flickers more"
+        alarms += summarize(gather(clips), SETTINGS)["models"][0]["verdict"] == "flickers more"
     assert alarms / 200 <= 0.08
 
 
@@ -182,7 +187,7 @@ def test_batches_that_flicker_are_found_as_often_as_predicted() -> None:
     """2 dB beyond the tested value, SD 3 dB, 20 units: materially higher with probability .88."""
     noise = np.random.default_rng(12)
     rows = [
-        summarize(batch(noise.normal(3.0, 3.0, 20)), SETTINGS)["models"][0]["flicker"]
+        summarize(gather(batch(noise.normal(3.0, 3.0, 20))), SETTINGS)["models"][0]["flicker"]
         for _ in range(300)
     ]
     found = sum(row["higher"] or row["materially_higher"] for row in rows) / 300

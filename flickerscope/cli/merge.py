@@ -25,6 +25,7 @@ def merge_command(
     gate_on_what: options.GateOn = None,
     gate: options.Gate = None,
     allow_unmeasured: options.AllowUnmeasured = False,
+    no_png: options.NoFigure = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,  # noqa: ARG001 - `run` looks for it
@@ -34,7 +35,7 @@ def merge_command(
     gated = check_gate_on(gate_on_what, fail_above)
     from flickerscope.scan.shards import merge_shards
 
-    summary = merge_shards(shards, out, overwrite=overwrite)
+    summary = merge_shards(shards, out, figure=not no_png, overwrite=overwrite)
     conclude(
         summary, out, limit=fail_above, on=gated, gate=limited,
         allow_unmeasured=allow_unmeasured, quiet=quiet, verbose=verbose,

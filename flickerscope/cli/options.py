@@ -167,6 +167,9 @@ Gate = Annotated[
         help="What --fail-above is about: verdict (the number that it rests on), motion or energy."
     ),
 ]
+NoFigure = Annotated[
+    bool, typer.Option("--no-png", help="Draw no summary.png, which takes a few seconds.")
+]
 FailAboveOfModel = Annotated[
     float | None, typer.Option(metavar="DB", help="Exit with 3 where a model is above this.")
 ]

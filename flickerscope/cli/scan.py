@@ -104,6 +104,7 @@ def scan_command(
     gate_on_what: options.GateOn = None,
     gate: options.Gate = None,
     allow_unmeasured: options.AllowUnmeasured = False,
+    no_png: options.NoFigure = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
@@ -148,7 +149,7 @@ def scan_command(
             threads=means.threads,
         )  # fmt: skip
         choices = checked(choices, means.engine)
-        run = run_scan if part is None else partial(run_shard, part)
+        run = partial(run_scan, figure=not no_png) if part is None else partial(run_shard, part)
         result = run(
             pairing, out, choices=choices, engine=means.engine, devices=means.devices,
             saved=None if saved is None else saved.by_path(), calibration=calibrate,

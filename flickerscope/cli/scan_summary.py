@@ -43,9 +43,15 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         *_calibration(summary["calibration"]),
         *_missing(summary["not_measured"], verbose),
         Text(f"\n{summary['citation'] or 'nothing was measured'}", style="dim"),
-        Text(f"\nResults in {printable(out)}: results.jsonl, results.csv, summary.json"),
+        Text(f"\nResults in {printable(out)}: {_files(out)}"),
     ]
     return Group(*parts)
+
+
+def _files(out: str) -> str:
+    """Those that there are."""
+    names = ("results.jsonl", "results.csv", "summary.json", "summary.png")
+    return ", ".join(name for name in names if (Path(out) / name).exists())
 
 
 def _ranking(models: Sequence[Mapping[str, Any]]) -> RenderableType:

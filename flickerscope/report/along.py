@@ -14,8 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from flickerscope.excess import FLICKER_EPSILON
 from flickerscope.measurement import Clip
-from flickerscope.motion.moments import TILE
-from flickerscope.motion.pictures import picture_shape
+from flickerscope.report.cover import map_cover, measured_shape
 from flickerscope.report.places import BEYOND, blend, colour_limit, finish_series, step
 from flickerscope.report.style import GREY, SEQUENTIAL, SMALL, Page
 from flickerscope.report.view import Side, View
@@ -52,9 +51,10 @@ class FlickerMap:
         self.values = np.sqrt(np.clip(_mean(chosen), 0, None))
         """(rows, columns); NaN: not measured."""
         clip = next(clip for clip in side.clips if clip.motion is not None)
-        high, wide = picture_shape(*_measured_size(side, clip), aspect=clip.info.aspect)
+        settings = side.measurement.settings
+        high, wide = measured_shape(clip, settings)
         rows, columns = self.values.shape
-        self.cover = TILE * rows / high, TILE * columns / wide
+        self.cover = map_cover(clip, settings)
         """Share of the picture's height and width that the tiles take."""
         own = len(side.clips) == 1 or not self.alike
         self.picture = clip.picture if own else None
@@ -79,14 +79,6 @@ def _mean(maps: list[Floats]) -> Floats:
     count = known.sum(0)
     total = np.where(known, stack, 0.0).sum(0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _measured_size(side: Side, clip: Clip) -> tuple[int, int]:
-    """Height and width of the part of the picture that was measured."""
-    crop = side.measurement.settings.crop_box
-    if crop is None:
-        return clip.info.height, clip.info.width
-    return crop.height, crop.width
 
 
 def flicker_maps(view: View) -> list[FlickerMap]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from flickerscope.comparison import Comparison
 from flickerscope.measurement import Measurement, key
 from flickerscope.report.document import comparison_document
+from flickerscope.scan.thumbnail import thumbnail_content
 
 __all__ = ["comparison_content", "measurement_content"]
 
@@ -27,7 +28,8 @@ def comparison_content(result: Comparison) -> dict[str, Any]:
     """Readings of a comparison by the names that they have in a report, as plain values.
 
     Beside them: ``spectrum``, the mean power of both in each bin, and ``histogram``, how many
-    cells have which power in the headline's band, both at the headline's scale.
+    cells have which power in the headline's band, both at the headline's scale; ``thumbnail``, a
+    small picture of the prediction.
     """
     report = comparison_document(result)
     row = result.headline
@@ -44,6 +46,7 @@ def comparison_content(result: Comparison) -> dict[str, Any]:
         "motion_maps": {role: maps[0] for role, maps in report["motion_maps"].items()},
         "spectrum": spectrum,
         "histogram": {role: _sparse(values) for role, values in counts.items()},
+        "thumbnail": thumbnail_content(result.pred),
     }
 
 

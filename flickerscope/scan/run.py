@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from flickerscope import __version__
 from flickerscope.errors import OutputError
 from flickerscope.files import replacing
 from flickerscope.report.strict import to_json
+from flickerscope.scan.gather import gather
 from flickerscope.scan.job import Choices, Job, Result, check_form, run_job
 from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, group_by, identity_of, open_ledger
@@ -25,6 +26,7 @@ from flickerscope.scan.table import write_table
 from flickerscope.settings import Settings
 
 __all__ = [
+    "FIGURE",
     "SUMMARY",
     "TABLE",
     "head_of",
@@ -36,11 +38,12 @@ __all__ = [
 
 TABLE: Final = "results.csv"
 SUMMARY: Final = "summary.json"
+FIGURE: Final = "summary.png"
 HEAD: Final = ("model", "name", "pred", "ref", "prompt", "seed")
 """What the record of a pair says of it."""
 MOST_PREDS: Final = 8
 """Predictions that one job holds against their reference: what a killed run may lose."""
-RECORD_FORMAT: Final = 1
+RECORD_FORMAT: Final = 2
 
 
 def run_scan(
@@ -52,6 +55,7 @@ def run_scan(
     devices: Sequence[str] = ("cpu",),
     saved: Mapping[str, Saved] | None = None,
     calibration: bool = False,
+    figure: bool = False,
     overwrite: bool = False,
     work: Callable[[Job], list[Result]] = run_job,
     progress: Callable[[Progress], None] | None = None,
@@ -72,6 +76,7 @@ def run_scan(
         devices: where each job computes, in turn.
         saved: references measured before, by their path.
         calibration: say what the statistic is between references.
+        figure: draw the summary too.
         overwrite: drop the records of other clips or settings that the folder holds, even if it
             holds no other ones.
         work: measures a job.
@@ -90,8 +95,9 @@ def run_scan(
         overwrite=overwrite, work=work, progress=progress,
     ) as records:  # fmt: skip
         return write_results(
-            records, choices.settings, unpaired=pairing.unpaired, calibration=calibration
-        )
+            records, choices.settings, unpaired=pairing.unpaired, calibration=calibration,
+            figure=figure,
+        )  # fmt: skip
 
 
 def with_segment(
@@ -153,27 +159,45 @@ def write_results(
     *,
     unpaired: Sequence[Unpaired] = (),
     calibration: bool = False,
+    figure: bool = False,
 ) -> dict[str, Any]:
-    """Write the table and the summary of records beside them; returns the summary."""
+    """Write the table, the summary and its figure beside the records; returns the summary.
+
+    Without ``figure`` there is none: one that an earlier run drew is removed.
+    """
     read = partial(read_records, records)
-    summary = summarize(read(), settings, unpaired=unpaired, calibration=calibration)
-    with (
-        replacing(records.with_name(SUMMARY)) as summary_file,
-        replacing(records.with_name(TABLE)) as table_file,
-    ):  # both are on the disk before either takes the place of an earlier one
-        _written(summary_file, lambda file: file.write(to_json(summary)))
-        _written(table_file, lambda file: write_table(file, read))
+    gathered = gather(read())
+    summary = summarize(gathered, settings, unpaired=unpaired, calibration=calibration)
+    with ExitStack() as staged:  # all are on the disk before any takes the place of an earlier one
+        _text(staged, records.with_name(SUMMARY), lambda file: file.write(to_json(summary)))
+        _text(staged, records.with_name(TABLE), lambda file: write_table(file, read))
+        if figure:
+            from flickerscope.scan.drawing import draw_scan  # loads matplotlib
+
+            data = draw_scan(gathered, summary)
+            _write(staged, records.with_name(FIGURE), lambda path: path.write_bytes(data))
+    if not figure:
+        records.with_name(FIGURE).unlink(missing_ok=True)
     return summary
 
 
-def _written(path: Path, write: Callable[[IO[str]], object]) -> None:
-    try:
+def _text(staged: ExitStack, target: Path, write: Callable[[IO[str]], object]) -> None:
+    def into(path: Path) -> None:
         with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             write(file)
-            file.flush()
+
+    _write(staged, target, into)
+
+
+def _write(staged: ExitStack, target: Path, write: Callable[[Path], object]) -> None:
+    """Have a file written that takes its place with all others of the stack."""
+    path = staged.enter_context(replacing(target))
+    try:
+        write(path)
+        with open(path, "r+b") as file:
             os.fsync(file.fileno())
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def _keys(

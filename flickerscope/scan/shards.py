@@ -132,6 +132,7 @@ def merge_shards(
     folders: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
+    figure: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Bring all shards of a scan together: the files of one that was not divided, byte for byte.
@@ -139,6 +140,7 @@ def merge_shards(
     Args:
         folders: of the shards, in any order.
         out: another folder; made where it is missing.
+        figure: draw the summary too.
         overwrite: replace the results that it holds.
 
     Returns:
@@ -167,6 +169,7 @@ def merge_shards(
             Settings.from_dict(first["choices"]["settings"]),
             unpaired=[Unpaired(**file) for file in first["unpaired"]],
             calibration=first["calibration"],
+            figure=figure,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib import resources
 from itertools import combinations
@@ -15,8 +15,9 @@ import numpy as np
 
 from flickerscope import __version__
 from flickerscope.scan.calibration import calibrate
+from flickerscope.scan.gather import Gathered
 from flickerscope.scan.pairing import Unpaired
-from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference, collect
+from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference
 from flickerscope.settings import Settings
 from flickerscope.stats import (
     Batch,
@@ -35,9 +36,6 @@ FORMAT: Final = 1
 """Of the summary. 1: first."""
 KIND: Final = "scan"
 
-WORST: Final = 10
-"""Clips that are named as those that flicker most."""
-
 
 def schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of the summary and of a record."""
@@ -47,7 +45,7 @@ def schema() -> dict[str, Any]:
 
 
 def summarize(
-    records: Iterable[Mapping[str, Any]],
+    gathered: Gathered,
     settings: Settings,
     *,
     unpaired: Sequence[Unpaired] = (),
@@ -56,15 +54,13 @@ def summarize(
     """The summary as plain values: what ``summary.json`` holds.
 
     Args:
-        records: of every pair, in their order; they are gone through once.
+        gathered: from the records of every pair.
         settings: of the scan, with its segment length.
         unpaired: files that are in no pair, and were left out.
         calibration: say what the same statistic is between references.
     """
-    troubles: list[dict[str, Any]] = []
-    worst: list[dict[str, Any]] = []
     missing = Counter(file.model for file in unpaired if file.role == "ref")
-    models, references = collect(_watched(records, troubles, worst))
+    models = gathered.models
     totals = [model.counts() for model in models.values()]
     counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
                                             for c in totals), strict=True)))  # fmt: skip
@@ -84,41 +80,28 @@ def summarize(
         "differences": [
             row for name in (FLICKER, ENERGY) for row in _differences(list(models.values()), name)
         ],
-        "calibration": _calibration(references.values()) if calibration else None,
-        "worst": worst,
-        "not_measured": troubles,
+        "calibration": _calibration(gathered.references.values()) if calibration else None,
+        "worst": [one.clip for one in gathered.worst],
+        "not_measured": gathered.troubles,
         "unpaired": [str(file) for file in unpaired],
+        "pooled": _pooled(gathered),
     }
 
 
-def _watched(
-    records: Iterable[Mapping[str, Any]],
-    troubles: list[dict[str, Any]],
-    worst: list[dict[str, Any]],
-) -> Iterable[Mapping[str, Any]]:
-    """The same records; names those without readings, and those that flicker most, on the way."""
-    for record in records:
-        named = {name: record[name] for name in ("model", "name", "pred", "ref")}
-        if record["status"] != "measured":
-            troubles.append(named | {"status": record["status"], "reason": record["reason"]})
-        else:
-            value = record["headline"]["value"]
-            verdict = record["verdict"]["text"]
-            worst.append(named | {"flicker_db": value, "energy_db": record["energy"]["value"],
-                                  "verdict": verdict})  # fmt: skip
-            worst.sort(key=_badness, reverse=True)
-            del worst[WORST:]
-        yield record
+def _pooled(gathered: Gathered) -> dict[str, Any]:
+    """Mean spectra, and histograms of the cells' power in the headline's band."""
+    from flickerscope.histogram import EDGES  # loads torch
 
-
-def _badness(clip: Mapping[str, Any]) -> tuple[bool, float, float]:
-    """Incoherent clips first, then by flicker, then by energy."""
-    flicker = clip["flicker_db"]
-    return (
-        clip["verdict"] == "incoherent",
-        -math.inf if flicker is None else flicker,
-        clip["energy_db"],
-    )
+    sides = [*gathered.pooled.values(), gathered.reference]
+    rates = {rate for side in sides if side.clips for rate in side.rates or (None,)}
+    return {
+        "place": gathered.place,
+        "frequency": gathered.reference.frequency,
+        "frames_per_second": rates.pop() if len(rates) == 1 else None,
+        "edges_power": EDGES.tolist(),
+        "models": {name: side.to_dict() for name, side in gathered.pooled.items()},
+        "reference": gathered.reference.to_dict(),
+    }
 
 
 def _counts(counts: Counts) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Lays out the figure of a scan: ranking, distributions, spectra, histograms, the worst clips."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from matplotlib.figure import Figure
+
+from flickerscope import __version__
+from flickerscope.report.overview import clips, curves, ranking
+from flickerscope.report.overview.content import Overview
+from flickerscope.report.style import (
+    BODY,
+    GREY,
+    HEADLINE,
+    MARGIN,
+    SMALL,
+    WIDTH,
+    Page,
+    literal,
+    paper,
+    wrap,
+)
+
+__all__ = ["overview_figure", "overview_png"]
+
+INNER: Final = WIDTH - 2 * MARGIN
+GAP: Final = 0.16
+ALPHA: Final = 0.05
+Panel = tuple[float, Callable[[Page, float, str], None]]
+
+
+def overview_png(shown: Overview, dpi: float = 200) -> bytes:
+    """The figure as PNG: the same for the same scan."""
+    with paper():
+        data = io.BytesIO()
+        metadata: dict[str, Any] = {"Software": f"flickerscope {__version__}"}
+        overview_figure(shown).savefig(data, format="png", dpi=dpi, metadata=metadata)
+        return data.getvalue()
+
+
+def overview_figure(shown: Overview) -> Figure:
+    """One page, 7.2 inches wide."""
+    with paper():
+        lines = _head(shown)
+        panels: list[Panel] = [*ranking.panels(shown), *curves.panels(shown)]
+        panels += clips.panels(shown)
+        foot = wrap(shown.citation, INNER, SMALL, 2)
+        head = 0.22 + 0.15 * len(lines)
+        rows = sum(height + GAP for height, _ in panels)
+        page = Page(2 * MARGIN + head + rows + 0.1 + 0.13 * len(foot))
+        page.text(MARGIN, MARGIN + 0.15, _title(shown), size=HEADLINE, weight="bold", gid="title")
+        for k, line in enumerate(lines):
+            page.text(MARGIN, MARGIN + 0.33 + 0.15 * k, line, size=BODY)
+        top = MARGIN + head + 0.06
+        for letter, (height, draw) in zip("abcdefgh", panels, strict=False):
+            draw(page, top, letter)
+            top += height + GAP
+        page.line(MARGIN, WIDTH - MARGIN, top, color=GREY, linewidth=0.4)
+        for k, line in enumerate(foot):
+            page.text(MARGIN, top + 0.14 + 0.13 * k, line, size=SMALL, color=GREY)
+        page.canvas.draw()
+        return page.figure
+
+
+def _title(shown: Overview) -> str:
+    models = shown.summary["models"]
+    if len(models) == 1:
+        name, verdict = literal(models[0]["model"]), models[0]["verdict"]
+        return wrap(f"{name}: {verdict}", INNER, HEADLINE, 1, "bold")[0]
+    first, last = models[0]["model"], models[-1]["model"]
+    title = f"{len(models)} models: no difference found between them"
+    if _differ(shown.summary, {first, last}):
+        title = f"{literal(first)} flickers least, {literal(last)} most"
+    return wrap(title, INNER, HEADLINE, 1, "bold")[0]
+
+
+def _differ(summary: Mapping[str, Any], pair: set[str]) -> bool:
+    """Whether the paired test finds these two models to differ in what they are ranked by."""
+    return any(
+        row["p_holm"] < ALPHA
+        for row in summary["differences"]
+        if row["name"] == summary["primary"] and {row["model"], row["against"]} == pair
+    )
+
+
+def _head(shown: Overview) -> list[str]:
+    summary = shown.summary
+    references = summary["pooled"]["reference"]["clips"]
+    models = len(summary["models"])
+    text = (
+        f"Clips: {summary['clips']['text']}; {models} model{'' if models == 1 else 's'}, "
+        f"{references} references with spectra; segments of {summary['segment']} frames."
+    )
+    return wrap(text, INNER, BODY, 2)

@@ -1,0 +1,218 @@
+"""The panels that rank the models of a scan, and show the readings of all of their clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from flickerscope.report.overview.content import ENDPOINTS, Floats, Overview
+from flickerscope.report.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    INK,
+    MARGIN,
+    ORANGE,
+    SMALL,
+    WIDTH,
+    Page,
+    decibels,
+    literal,
+    shorten,
+    text_width,
+)
+
+__all__ = ["panels"]
+
+INNER: Final = WIDTH - 2 * MARGIN
+HEAD: Final = 0.36
+ROW: Final = 0.2
+TALL_ROW: Final = 0.27
+UNITS: Final = 0.34
+"""Inches of the column of their number."""
+AXIS: Final = 0.36
+"""Inches under an axis for its labels."""
+DELTA_DB: Final = 1.0
+MARKS: Final = {"flicker": "o", "energy": "D"}
+VERDICTS: Final = {
+    "flickers more": ("flickers more", ORANGE),
+    "more energy, consistent with motion or sharpness": ("more energy only", INK),
+    "no difference found": ("no difference found", BLUE),
+    "too few clips": ("too few clips", GREY),
+}
+MOST_DOTS: Final = 150
+"""Clips of a model up to which each has a dot of its own."""
+Draw = Callable[[Page, float, str], None]
+
+
+def _shown_endpoints(shown: Overview) -> list[str]:
+    """Those that any model has a reading of."""
+    return [
+        name
+        for name in ENDPOINTS
+        if any(model[name]["median"] is not None for model in shown.models)
+    ]
+
+
+def _name_width(shown: Overview) -> float:
+    widest = max(text_width(literal(model["model"]), SMALL) for model in shown.models)
+    return min(widest, 1.25) + 0.3
+
+
+def panels(shown: Overview) -> list[tuple[float, Draw]]:
+    """Both; nothing where no clip was measured."""
+    return [_medians(shown), _clips(shown)] if _shown_endpoints(shown) else []
+
+
+def _medians(shown: Overview) -> tuple[float, Draw]:
+    """Median excess of each model with its interval, and the numbers beside it."""
+    names, models = _shown_endpoints(shown), shown.models
+    height = ROW * len(models)
+    head = HEAD + 0.12
+
+    def draw(page: Page, top: float, letter: str) -> None:
+        key = "; ".join(
+            f"{'filled' if name == 'flicker' else 'open'}: {ENDPOINTS[name]}" for name in names
+        )
+        below = f"{key}; median over units with its 95 % interval; shaded: below 1 dB"
+        if shown.left_out:
+            below += f"; {shown.left_out} models between them are left out"
+        page.heading(MARGIN, top, letter, "Excess over the references", below, INNER)
+        left = MARGIN + _name_width(shown)
+        right = WIDTH - MARGIN - 1.05
+        columns = [right - 1.48 * k for k in range(len(names))][::-1]
+        axes = page.axes(left, top + head, columns[0] - 1.5 - left, height)
+        _column_heads(page, shown, columns, top + head - 0.03)
+        for k, model in enumerate(models):
+            baseline = top + head + ROW * (k + 0.5) + 0.035
+            _model_row(page, shown, model, baseline, columns)
+            for place, name in enumerate(names):
+                _interval(axes, model, name, k + 0.22 * (place - (len(names) - 1) / 2), shown)
+        _finish(axes, len(models))
+
+    return head + height + AXIS, draw
+
+
+def _column_heads(page: Page, shown: Overview, columns: list[float], y: float) -> None:
+    for x, name in zip(columns, _shown_endpoints(shown), strict=True):
+        page.text(x - UNITS, y, f"{name}, dB", size=SMALL, color=GREY, ha="right")
+        page.text(x, y, "units", size=SMALL, color=GREY, ha="right")
+
+
+def _model_row(
+    page: Page, shown: Overview, model: Mapping[str, Any], y: float, columns: list[float]
+) -> None:
+    look = shown.look(model["model"])
+    page.text(MARGIN + 0.12, y, str(model["rank"]), size=SMALL, color=GREY, ha="right")
+    name = shorten(literal(model["model"]), _name_width(shown) - 0.25, SMALL)
+    page.text(MARGIN + 0.18, y, name, size=SMALL, color=look.colour, gid=f"model/{model['model']}")
+    for x, endpoint in zip(columns, _shown_endpoints(shown), strict=True):
+        page.text(x - UNITS, y, _numbers(model[endpoint]), size=SMALL, ha="right")
+        page.text(x, y, str(model[endpoint]["units"]), size=SMALL, color=GREY, ha="right")
+    text, colour = VERDICTS.get(model["verdict"], (model["verdict"], INK))
+    page.text(WIDTH - MARGIN, y, text, size=SMALL, color=colour, ha="right")
+
+
+def _numbers(row: Mapping[str, Any]) -> str:
+    if row["median"] is None:
+        return "no reading"
+    text = decibels(row["median"])
+    if row["low"] is not None:
+        text += f" ({decibels(row['low'])} .. {decibels(row['high'])})"
+    return text
+
+
+def _interval(axes: Axes, model: Mapping[str, Any], name: str, y: float, shown: Overview) -> None:
+    row, colour = model[name], shown.look(model["model"]).colour
+    if row["median"] is None:
+        return
+    if row["low"] is not None:
+        axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.1, zorder=3)
+    axes.plot(
+        row["median"], y, marker=MARKS[name], markersize=4.2 if name == "flicker" else 3.6,
+        color=colour, markerfacecolor=colour if name == "flicker" else "white",
+        markeredgewidth=0.9, linestyle="none", zorder=4, gid=f"{name}/{model['model']}",
+    )  # fmt: skip
+
+
+def _finish(axes: Axes, rows: int, *, label: str = "excess (dB)") -> None:
+    axes.axvspan(-DELTA_DB, DELTA_DB, color=FAINT, alpha=0.45, linewidth=0, zorder=0)
+    axes.axvline(0, color=GREY, linewidth=0.6, zorder=1)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -2), max(high, 2))
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(label)
+
+
+def _clips(shown: Overview) -> tuple[float, Draw]:
+    """The readings of all clips of each model, a column an endpoint."""
+    names, models = _shown_endpoints(shown), shown.models
+    height = TALL_ROW * len(models)
+
+    def draw(page: Page, top: float, letter: str) -> None:
+        most = max((len(v) for by in shown.readings.values() for v in by.values()), default=0)
+        below = "a dot a clip, stroke: median" if most <= MOST_DOTS else "stroke: median"
+        below += "; at the right, how many clips have a reading"
+        page.heading(MARGIN, top, letter, "Distribution of the clips", below, INNER)
+        left = MARGIN + _name_width(shown)
+        gap = 0.62
+        room = WIDTH - MARGIN - left - 0.5
+        width = (room - gap * (len(names) - 1)) / len(names)
+        for k, model in enumerate(models):
+            baseline = top + HEAD + TALL_ROW * (k + 0.5) + 0.035
+            name = shorten(literal(model["model"]), _name_width(shown) - 0.25, SMALL)
+            colour = shown.look(model["model"]).colour
+            page.text(MARGIN + 0.18, baseline, name, size=SMALL, color=colour)
+        for column, name in enumerate(names):
+            x = left + column * (width + gap)
+            axes = page.axes(x, top + HEAD, width, height)
+            for k, model in enumerate(models):
+                values = shown.readings[model["model"]][name]
+                _strip(axes, values, k, shown.look(model["model"]).colour)
+                counts = model[name]["clips"]
+                baseline = top + HEAD + TALL_ROW * (k + 0.5) + 0.035
+                text = f"{counts['measured']}/{counts['total']}"
+                page.text(x + width + 0.05, baseline, text, size=SMALL, color=GREY)
+            _finish(axes, len(models), label=f"{ENDPOINTS[name]} (dB)")
+
+    return HEAD + height + AXIS, draw
+
+
+def _strip(axes: Axes, values: Floats, row: int, colour: str) -> None:
+    """Density above, dots where they are few, a stroke at the median."""
+    if not len(values):
+        return
+    if len(values) <= MOST_DOTS:
+        ordered = np.sort(values)
+        jitter = 0.26 * _spread(len(ordered))
+        axes.plot(
+            ordered, row + jitter, marker="o", markersize=2.2, markeredgewidth=0, color=colour,
+            alpha=0.65, linestyle="none", zorder=3,
+        )  # fmt: skip
+    else:
+        counts, edges = np.histogram(values, bins=_edges(values))
+        size = 0.42 * counts / max(1, counts.max())
+        axes.fill_between(
+            (edges[:-1] + edges[1:]) / 2, row - size, row + size, color=colour, alpha=0.45,
+            linewidth=0, step="mid", zorder=2,
+        )  # fmt: skip
+    middle = float(np.median(values))
+    axes.plot([middle, middle], [row - 0.36, row + 0.36], color=INK, linewidth=1.1, zorder=5)
+
+
+def _edges(values: Floats) -> Floats:
+    """As many bins as the readings can fill."""
+    low, high = np.percentile(values, [0.1, 99.9])
+    return np.asarray(np.linspace(low, max(high, low + 0.5), 61))
+
+
+def _spread(count: int) -> Floats:
+    """-1..1 such that neighbours lie apart (the golden ratio's sequence)."""
+    return np.asarray(2 * np.modf(0.5 + np.arange(count) * 0.6180339887498949)[0] - 1)
