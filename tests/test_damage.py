@@ -11,8 +11,10 @@ import pytest
 from matrix import FRAMES, MATRIX, write
 
 from flickerscope import InputError, TooShortError, analyze
+from flickerscope.inputs import open_source
 from flickerscope.inputs.source import FileOptions
 from flickerscope.video import VideoFile, encode
+from flickerscope.video.promise import gaps_in
 
 CUT = (
     *("h264.mp4", "h264_10.mov", "yuv420.mkv", "h264_444.mkv", "vp9.webm", "ffv1.avi"),
@@ -51,6 +53,30 @@ def test_a_file_that_is_cut_off_is_damaged_or_refused_and_never_sound(
                 assert frames + lost == FRAMES
 
 
+@pytest.mark.parametrize("name", ["yuv420.mkv", "gray10.mkv", "ffv1.avi", "rgb.apng"])
+def test_a_hole_in_a_damaged_file_is_counted_by_the_timestamps(name: str, tmp_path: Path) -> None:
+    """The packets in it are gone as if they had never been there."""
+    (clip,) = (clip for clip in MATRIX if clip.name == name)
+    path = write(clip, tmp_path)
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : 2 * third] = bytes(third)
+    path.write_bytes(data[: 29 * len(data) // 32])
+    source = VideoFile(path)
+    frames, lost = len(list(source.frames())), source.lost()
+    assert lost is not None
+    assert 4 <= frames <= 12
+    assert frames + lost == FRAMES
+
+
+def test_a_gap_alone_is_no_damage() -> None:
+    """Nor is a clock that is uneven anyway a clock with gaps."""
+    assert gaps_in([0, 40, 80, 200, 240]) == 2
+    assert gaps_in([0, 42, 83, 208, 250]) == 2  # a coarse clock
+    assert gaps_in([0, 40, 100, 130, 200, 260]) == 0
+    assert gaps_in([7]) == gaps_in([]) == 0
+
+
 def test_a_gif_that_ends_after_its_trailer_is_sound(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     encode(path, [np.full((8, 8), n, np.uint8) for n in range(4)], rate=10, codec="gif",
@@ -81,7 +107,7 @@ def test_a_jpeg_without_its_end_is_damaged(tmp_path: Path) -> None:
         assert source.problems() == ("1 of 1 decoded frames are marked as damaged",)
         assert source.lost() == 0
     with pytest.raises(InputError, match=r"a\.jpg: damaged: 1 of 1 decoded frames"):
-        list(VideoFile(path, options=FileOptions(strict=True)).frames())
+        list(open_source(path, files=FileOptions(strict=True)).frames())
 
 
 def test_the_last_picture_of_a_matroska_file_may_be_held(tmp_path: Path) -> None:

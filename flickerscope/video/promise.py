@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-__all__ = ["Promise", "is_cut_off", "promise_of", "promised_end"]
+__all__ = ["Promise", "gaps_in", "is_cut_off", "promise_of", "promised_end"]
 
 _TAIL = 1024
 _HEAD = 1 << 16
@@ -44,6 +45,16 @@ def promise_of(
     if kind == "yuv4mpegpipe" and reached is not None:
         return Promise(frames=shown + (reached < os.path.getsize(path)))
     return Promise()
+
+
+def gaps_in(ticks: list[int]) -> int:
+    """Frames that a clock leaves out; 0 where it is not even but for these."""
+    steps = np.diff(np.unique(np.asarray(ticks, dtype=np.int64)))
+    if not steps.size:
+        return 0
+    frames = steps / np.median(steps)
+    uneven = np.abs(frames - np.rint(frames)) * np.median(steps) > 1 + 0.05 * steps
+    return 0 if uneven.any() else int(np.rint(frames).sum()) - steps.size
 
 
 def is_cut_off(packet: Packet[VideoStream] | None, codec: str) -> bool:

@@ -24,7 +24,7 @@ from flickerscope.video.description import (
     readable,
     shape_of,
 )
-from flickerscope.video.promise import promise_of
+from flickerscope.video.promise import gaps_in, promise_of
 from flickerscope.video.stream import (
     Replay,
     Tally,
@@ -82,6 +82,7 @@ class VideoFile(Described):
             self._base = fraction(stream.time_base) or Fraction(1)
             self._last = None if picture.interlaced_frame else max(survey.ticks, default=None)
             self._tail = survey.tail * self._base
+            self._gaps = gaps_in(survey.ticks)
             self._promise = promise_of(self._path, container, stream, survey.shown, survey.reached)
             self._shape = shape_of(picture)
             self._rows = 2 if picture.interlaced_frame else 1  # of a frame to one of a field
@@ -140,6 +141,8 @@ class VideoFile(Described):
             )
         if tally.finished and self._promise.cut:
             found.append("the file is cut off in the middle of a frame")
+        if found and tally.finished and self._gaps:
+            found.append(f"{self._gaps} frames are missing among the timestamps")
         if tally.unordered:
             found.append(
                 f"the times of {tally.unordered} frames do not increase; "
@@ -154,7 +157,11 @@ class VideoFile(Described):
         if tally.finished:
             lost = max(lost, (info.promised_frames or 0) - tally.frames, self._missing())
         cut = tally.cut or (tally.finished and self._promise.cut)
-        return lost if lost or tally.corrupt or cut else None
+        if not lost and not tally.corrupt and not cut:
+            return None
+        if tally.finished:  # a gap alone is no damage, but where there is some it is part of it
+            lost = max(lost, self._gaps + max(tally.failed, self._missing()))
+        return lost
 
     def _missing(self) -> int:
         """Frames between the last one and the end that the container names."""
