@@ -69,6 +69,7 @@ FLOORS = {
 
 ONLY_IN = {
     "av": ("video",),
+    "fsspec": ("scan.remote",),
     "matplotlib": ("report",),
     "numba": ("compiled",),
     "ray": ("scan.cluster",),
@@ -80,7 +81,7 @@ ONLY_IN = {
 }
 """One outside library, one place. Libraries that are not named here may be used anywhere."""
 
-BY_EXTRA = {"ray": "ray", "torchmetrics": "metrics"}
+BY_EXTRA = {"fsspec": "remote", "ray": "ray", "torchmetrics": "metrics"}
 """Libraries that come with an extra only, and its name: what imports them must be asked for."""
 
 MAY_PRINT = ("cli",)

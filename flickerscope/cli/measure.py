@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flickerscope.cli import options
-from flickerscope.cli.computing import computing
+from flickerscope.cli.computing import cache_of, computing
 from flickerscope.cli.running import FAILURE, complain, given, load_settings, show
 from flickerscope.errors import SettingsError
 from flickerscope.files import check_writable
@@ -47,6 +47,8 @@ def measure_command(
     threads: options.ThreadsOfProcess = None,
     stream: options.Stream = 0,
     max_pixels: options.MaxPixels = None,
+    cache: options.Cache = None,
+    cache_size: options.CacheSize = None,
     strict: options.Strict = False,
     timeout: options.TimeoutOfClip = None,
     quiet: options.Quiet = False,
@@ -77,7 +79,7 @@ def measure_command(
         choices = Choices(
             settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
-            threads=means.threads,
+            threads=means.threads, cache=cache_of(cache, cache_size),
         )  # fmt: skip
         choices = checked(choices, means.engine)
         counts, lost = measure_folder(

@@ -11,6 +11,8 @@ __all__ = [
     "AllowUnmeasured",
     "Axis",
     "Bands",
+    "Cache",
+    "CacheSize",
     "Crop",
     "CsvFile",
     "Debug",
@@ -125,6 +127,10 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Of the Ray cluster, or auto; default: this machine."),
 ]
+Cache = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Keep what was fetched by URL; default: do not.")
+]
+CacheSize = Annotated[float | None, typer.Option(metavar="GB", help="Of the --cache; default 20.")]
 Processes = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Processes; default one a core.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flickerscope.cli import options
-from flickerscope.cli.computing import computing
+from flickerscope.cli.computing import cache_of, computing
 from flickerscope.cli.limits import check_limit, gate_on
 from flickerscope.cli.running import FAILURE, given, load_settings, show
 from flickerscope.errors import SettingsError
@@ -98,6 +98,8 @@ def scan_command(
     threads: options.ThreadsOfProcess = None,
     stream: options.Stream = 0,
     max_pixels: options.MaxPixels = None,
+    cache: options.Cache = None,
+    cache_size: options.CacheSize = None,
     strict: options.Strict = False,
     timeout: options.TimeoutOfClip = None,
     fail_above: options.FailAboveOfModel = None,
@@ -146,7 +148,7 @@ def scan_command(
         choices = Choices(
             settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
             stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
-            threads=means.threads,
+            threads=means.threads, cache=cache_of(cache, cache_size),
         )  # fmt: skip
         choices = checked(choices, means.engine)
         run = partial(run_scan, figure=not no_png) if part is None else partial(run_shard, part)

@@ -8,6 +8,7 @@ from typing import Final
 
 from flickerscope.errors import InputError
 from flickerscope.order import natural_order
+from flickerscope.scan.remote import find_remote, is_remote
 from flickerscope.settings import MIN_FRAMES
 from flickerscope.suffixes import IMAGE_SUFFIXES, TENSOR_SUFFIXES, VIDEO_SUFFIXES
 
@@ -20,8 +21,19 @@ def find_videos(folder: str | os.PathLike[str]) -> list[str]:
     """Paths of the videos below a folder, relative to it with forward slashes, in natural order.
 
     A video is a file with the suffix of one, or of arrays, or a folder that holds at least 3
-    pictures and no videos. Hidden files and folders are left out. Raises `InputError`.
+    pictures and no videos; below a URL, a file. Hidden files and folders are left out. Raises
+    `InputError`, and `SettingsError` for a URL that needs what is not installed.
     """
+    names = find_remote(os.fspath(folder), FILE_SUFFIXES) if is_remote(folder) else _walk(folder)
+    if not names:
+        raise InputError(
+            f"{folder}: holds no videos; allowed are {' '.join(FILE_SUFFIXES)} and folders of "
+            "pictures"
+        )
+    return sorted(names, key=natural_order)
+
+
+def _walk(folder: str | os.PathLike[str]) -> list[str]:
     root = Path(folder)
     try:
         found = "" if root.is_dir() else "a file" if root.exists() else "not there"
@@ -49,12 +61,7 @@ def find_videos(folder: str | os.PathLike[str]) -> list[str]:
                 )
             names.append(here.as_posix())
             folders.clear()  # what lies below belongs to this video
-    if not names:
-        raise InputError(
-            f"{folder}: holds no videos; allowed are {' '.join(FILE_SUFFIXES)} and folders of "
-            "pictures"
-        )
-    return sorted(names, key=natural_order)
+    return names
 
 
 def stem_of(name: str) -> str:

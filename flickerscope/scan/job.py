@@ -6,12 +6,13 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
+from flickerscope.scan.remote import Cache, Copies
 from flickerscope.settings import Settings
 from flickerscope.suffixes import TENSOR_SUFFIXES
 
@@ -59,6 +60,8 @@ class Choices:
     """Of every process; no number depends on it, nor on the memory."""
     memory: float | None = None
     """Megabytes for the buffers of every process."""
+    cache: Cache | None = None
+    """Where copies of remote files are kept; without one they are fetched for each use."""
 
     @property
     def form(self) -> dict[str, Any]:
@@ -151,13 +154,17 @@ def run_job(job: Job) -> list[Result]:
 
     choices = job.choices
     resources = pick_resources(job.device, threads=choices.threads, memory=choices.memory)
-    with Workers.start(resources) as workers, _reference(job, workers) as ref:
-        return [_attempt(pred, partial(_compare, pred, ref, job, workers)) for pred in job.preds]
+    copies = Copies(choices.cache)
+    with Workers.start(resources) as workers, _reference(job, workers, copies) as ref:
+        return [
+            _attempt(pred, partial(_compare, pred, ref, job, workers, copies), copies)
+            for pred in job.preds
+        ]
 
 
 @contextmanager
-def _reference(job: Job, workers: Workers) -> Iterator[_Reference]:
-    ref = _Reference(job, workers)
+def _reference(job: Job, workers: Workers, copies: Copies) -> Iterator[_Reference]:
+    ref = _Reference(job, workers, copies)
     try:
         yield ref
     finally:
@@ -167,8 +174,9 @@ def _reference(job: Job, workers: Workers) -> Iterator[_Reference]:
 class _Reference:
     """A reference that is opened when it is first needed."""
 
-    def __init__(self, job: Job, workers: Workers) -> None:
-        self._job, self._workers = job, workers
+    def __init__(self, job: Job, workers: Workers, copies: Copies) -> None:
+        self._job, self._workers, self._copies = job, workers, copies
+        self._held = ExitStack()
         self._side: Measurement | Keeper | None = None
 
     def side(self) -> Measurement | Keeper:
@@ -181,15 +189,17 @@ class _Reference:
             if saved is not None:
                 self._side = Measurement.from_json(saved, self._job.ref)
             else:
-                self._side = Keeper(open_clip(self._job.ref, self._job.choices, self._workers))
+                path = self._held.enter_context(self._copies.holding(self._job.ref))
+                self._side = Keeper(open_clip(path, self._job.choices, self._workers))
         return self._side
 
     def close(self) -> None:
         """Give temporary files back."""
         from flickerscope.match import Keeper
 
-        if isinstance(self._side, Keeper):
-            self._side.close()
+        with self._held:
+            if isinstance(self._side, Keeper):
+                self._side.close()
 
 
 def open_clip(path: str, choices: Choices, workers: Workers) -> Source:
@@ -244,26 +254,28 @@ def measure_clip(job: ClipJob) -> Result:
 
     choices = job.choices
     resources = pick_resources(job.device, threads=choices.threads, memory=choices.memory)
+    copies = Copies(choices.cache)
     with Workers.start(resources) as workers:
 
         def work() -> dict[str, Any]:
-            source = open_clip(job.path, choices, workers)
-            settings = choices.settings.of_one_video
-            return measurement_content(measure_new(source, settings, workers, ladder=True)[0])
+            with copies.holding(job.path) as path:
+                source = open_clip(path, choices, workers)
+                settings = choices.settings.of_one_video
+                return measurement_content(measure_new(source, settings, workers, ladder=True)[0])
 
-        return _attempt(job.path, work)
+        return _attempt(job.path, work, copies)
 
 
-def _attempt(path: str, work: Callable[[], dict[str, Any]]) -> Result:
+def _attempt(path: str, work: Callable[[], dict[str, Any]], copies: Copies) -> Result:
     """What ``work`` makes of a clip, or why it makes nothing."""
     started = time.perf_counter()
     trace: str | None = None
     try:
         content = {"status": "measured", "reason": None} | work()
     except TooShortError as error:
-        content = {"status": "not measurable", "reason": str(error)}
+        content = {"status": "not measurable", "reason": copies.named(str(error))}
     except (InputError, SettingsError) as error:
-        content = {"status": "failed", "reason": str(error)}
+        content = {"status": "failed", "reason": copies.named(str(error))}
     except DeviceError:
         raise  # no other clip would fare better
     except Exception as error:  # noqa: BLE001 - one clip must not end a night's run
@@ -281,7 +293,9 @@ def _failure(path: str, error: Exception) -> dict[str, Any]:
     return {"status": "failed", "reason": f"{path}: a bug: {type(error).__name__}: {text}"}
 
 
-def _compare(pred: str, ref: _Reference, job: Job, workers: Workers) -> dict[str, Any]:
+def _compare(
+    pred: str, ref: _Reference, job: Job, workers: Workers, copies: Copies
+) -> dict[str, Any]:
     from flickerscope.comparison import compare_sides
     from flickerscope.measurement import Measurement
     from flickerscope.scan.record import comparison_content
@@ -289,8 +303,9 @@ def _compare(pred: str, ref: _Reference, job: Job, workers: Workers) -> dict[str
     settings, side = job.choices.settings, ref.side()
     if isinstance(side, Measurement):
         _check_length(job.ref, side, settings)
-    source = open_clip(pred, job.choices, workers)
-    result = compare_sides(source, side, settings, workers)
+    with copies.holding(pred) as path:
+        source = open_clip(path, job.choices, workers)
+        result = compare_sides(source, side, settings, workers)
     _check_length(pred, result.pred, settings)
     _check_length(job.ref, result.ref, settings)
     return comparison_content(result)

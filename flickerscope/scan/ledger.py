@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from flickerscope.scan.job import CRASHED, Result
 from flickerscope.scan.journal import Journal, file_identity
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pool import Engine, Outcome
+from flickerscope.scan.remote import is_remote, remote_identity
 
 __all__ = [
     "LOG",
@@ -25,12 +27,15 @@ __all__ = [
     "Ledger",
     "Progress",
     "group_by",
-    "identity_of",
+    "identities_of",
     "open_ledger",
 ]
 
 RECORDS: Final = "results.jsonl"
 LOG: Final = "scan.log"
+
+ASKED_AT_ONCE: Final = 32
+"""Files in a store."""
 
 Group = tuple[int, ...]
 """Numbers of the clips that one job measures."""
@@ -193,9 +198,22 @@ def group_by(labels: Sequence[Hashable], indices: Sequence[int], most: int) -> l
     ]
 
 
-def identity_of(path: str) -> tuple[int, int] | None:
-    """What tells that a file is as it was; ``None`` for one that cannot be read, which fails."""
+def identities_of(paths: Iterable[str]) -> dict[str, Any]:
+    """What tells of each file that it is as it was; ``None`` for one that cannot be read, which
+    fails.
+    """
+    found = dict.fromkeys(paths)
+    remote = [path for path in found if is_remote(path)]
+    found |= {path: _identity(path, file_identity) for path in found if not is_remote(path)}
+    if remote:  # each answer takes a while to come
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+            answers = pool.map(lambda url: _identity(url, remote_identity), remote)
+            found |= zip(remote, answers, strict=True)
+    return found
+
+
+def _identity(path: str, ask: Callable[[str], tuple[Any, ...]]) -> tuple[Any, ...] | None:
     try:
-        return file_identity(path)
+        return ask(path)
     except InputError:
         return None

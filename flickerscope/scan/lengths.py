@@ -9,6 +9,7 @@ from typing import Final
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.scan.job import Choices, open_header
 from flickerscope.scan.ledger import Engine
+from flickerscope.scan.remote import Copies
 from flickerscope.scan.sets import Saved
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
 
@@ -76,8 +77,9 @@ def read_lengths(job: LengthJob) -> list[Length | None]:
 
 def _read(path: str, choices: Choices) -> Length | None:
     try:
-        frames, rate = open_header(path, choices)
-    except (InputError, SettingsError):
+        with Copies(choices.cache).holding(path) as place:
+            frames, rate = open_header(place, choices)
+    except (InputError, SettingsError, OSError):
         return None  # found out again, and said, when it is to be measured
     return None if frames is None else Length(frames, None if rate is None else float(rate))
 

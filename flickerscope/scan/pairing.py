@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.order import natural_order
 from flickerscope.scan.finding import find_videos, stem_of
+from flickerscope.scan.remote import is_remote, join
 
 __all__ = [
     "Pair",
@@ -113,7 +114,7 @@ def pair_folders(
         if os.path.realpath(folder) == os.path.realpath(ref):
             raise SettingsError(f"{folder}: is both the predictions' and the references' folder")
         pairing = pair_names(find_videos(folder), theirs, model=model, by=by, pattern=pattern)
-        found.append(_placed(pairing, Path(folder), Path(ref)))
+        found.append(_placed(pairing, folder, ref))
     return Pairing(
         tuple(pair for pairing in found for pair in pairing.pairs),
         tuple(file for pairing in found for file in pairing.unpaired),
@@ -188,7 +189,8 @@ def pair_list(path: str | os.PathLike[str]) -> Pairing:
     """Read the pairs of a ``.csv`` (with a header) or ``.jsonl`` file.
 
     Columns: pred and ref, and where wanted model, prompt and seed. Relative paths start at the
-    list's folder. A row whose file is missing is unpaired. Raises `InputError`.
+    list's folder. A row whose file is missing is unpaired; what a URL leads to is found out when
+    it is measured. Raises `InputError`.
     """
     folder = Path(path).parent
     pairs, unpaired = [], []
@@ -201,16 +203,23 @@ def pair_list(path: str | os.PathLike[str]) -> Pairing:
                 f"{path}:{line}: {row['pred']} of {model} is already in line {first}; "
                 "list every prediction once"
             )
-        pred, ref = str(folder / row["pred"]), str(folder / row["ref"])
-        if not os.path.exists(pred):
+        pred, ref = (
+            row[role] if is_remote(row[role]) else str(folder / row[role])
+            for role in ("pred", "ref")
+        )
+        if not _may_exist(pred):
             unpaired.append(Unpaired("ref", model, ref))
-        elif not os.path.exists(ref):
+        elif not _may_exist(ref):
             unpaired.append(Unpaired("pred", model, pred))
         else:
-            name = PurePosixPath(row["pred"]).as_posix()
+            name = row["pred"] if is_remote(pred) else PurePosixPath(row["pred"]).as_posix()
             prompt, seed = row.get("prompt") or None, row.get("seed") or None
             pairs.append(Pair(model=model, name=name, pred=pred, ref=ref, prompt=prompt, seed=seed))
     return Pairing(tuple(pairs), tuple(unpaired))
+
+
+def _may_exist(path: str) -> bool:
+    return is_remote(path) or os.path.exists(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,22 +295,24 @@ def _ambiguous(which: str, first: str, second: str, by: str) -> str:
     return f"two {which} of one name: {first} and {second}; {remedy}"
 
 
-def _placed(pairing: Pairing, preds: Path, refs: Path) -> Pairing:
+def _placed(
+    pairing: Pairing, preds: str | os.PathLike[str], refs: str | os.PathLike[str]
+) -> Pairing:
     """The same with paths below their folders."""
     return Pairing(
         tuple(
             Pair(
                 model=pair.model,
                 name=pair.name,
-                pred=str(preds / pair.pred),
-                ref=str(refs / pair.ref),
+                pred=join(preds, pair.pred),
+                ref=join(refs, pair.ref),
                 prompt=pair.prompt,
                 seed=pair.seed,
             )
             for pair in pairing.pairs
         ),
         tuple(
-            Unpaired(f.role, f.model, str((preds if f.role == "pred" else refs) / f.path))
+            Unpaired(f.role, f.model, join(preds if f.role == "pred" else refs, f.path))
             for f in pairing.unpaired
         ),
     )

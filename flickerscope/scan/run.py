@@ -17,7 +17,7 @@ from flickerscope.report.strict import to_json
 from flickerscope.scan.gather import gather
 from flickerscope.scan.job import Choices, Job, Result, check_form, run_job
 from flickerscope.scan.journal import fingerprint, read_records
-from flickerscope.scan.ledger import Engine, Group, Progress, group_by, identity_of, open_ledger
+from flickerscope.scan.ledger import Engine, Group, Progress, group_by, identities_of, open_ledger
 from flickerscope.scan.lengths import find_segment
 from flickerscope.scan.pairing import Pair, Pairing, Unpaired
 from flickerscope.scan.sets import Saved
@@ -205,15 +205,10 @@ def _keys(
 ) -> list[str]:
     """What each record is made of."""
     shared = fingerprint(RECORD_FORMAT, __version__, choices.to_dict())
-    identities: dict[str, Any] = {}
-
-    def identity(path: str) -> Any:
-        if path not in identities:
-            given = saved.get(path)
-            identities[path] = identity_of(path) if given is None else fingerprint(given.text)
-        return identities[path]
-
+    paths = dict.fromkeys(head[role] for head in heads for role in ("pred", "ref"))
+    identities = identities_of(path for path in paths if path not in saved)
+    identities |= {path: fingerprint(saved[path].text) for path in paths if path in saved}
     return [
-        fingerprint(shared, list(head.values()), identity(head["pred"]), identity(head["ref"]))
+        fingerprint(shared, list(head.values()), identities[head["pred"]], identities[head["ref"]])
         for head in heads
     ]

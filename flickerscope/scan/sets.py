@@ -17,7 +17,8 @@ from flickerscope.files import write_bytes
 from flickerscope.scan.finding import find_videos
 from flickerscope.scan.job import Choices, ClipJob, Result, check_form, measure_clip
 from flickerscope.scan.journal import fingerprint, read_records
-from flickerscope.scan.ledger import Engine, Group, Progress, identity_of, open_ledger
+from flickerscope.scan.ledger import Engine, Group, Progress, identities_of, open_ledger
+from flickerscope.scan.remote import join
 from flickerscope.settings import LADDER, Settings
 from flickerscope.stats import Counts
 
@@ -112,7 +113,7 @@ def measure_folder(
         OutputError: the file cannot be written.
     """
     names = find_videos(folder)
-    paths = [str(Path(folder) / name) for name in names]
+    paths = [join(folder, name) for name in names]
     check_form(choices, paths)
     model = Path(folder).resolve().name
     heads = [
@@ -120,9 +121,9 @@ def measure_folder(
         for name, path in zip(names, paths, strict=True)
     ]
     shared = fingerprint(KIND, FORMAT, __version__, choices.to_dict())
+    identities = identities_of(paths)
     keys = [
-        fingerprint(shared, name, identity_of(path))
-        for name, path in zip(names, paths, strict=True)
+        fingerprint(shared, name, identities[path]) for name, path in zip(names, paths, strict=True)
     ]
 
     def job_of(number: int, group: Group) -> ClipJob:
