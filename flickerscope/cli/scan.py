@@ -12,7 +12,7 @@ import typer
 from flickerscope.cli import options
 from flickerscope.cli.computing import cache_of, computing
 from flickerscope.cli.limits import check_limit, gate_on
-from flickerscope.cli.running import FAILURE, given, load_settings, show
+from flickerscope.cli.running import FAILURE, complain, given, load_settings, show
 from flickerscope.errors import SettingsError
 from flickerscope.settings import Settings
 
@@ -189,6 +189,8 @@ def conclude(
 
         show(scan_summary(summary, out, verbose=verbose))
     failed = summary["clips"]["failed"]
+    if failed:
+        complain(f"{summary['clips']['text']}: by name in {Path(out) / 'summary.json'}", FAILURE)
     if limit is not None:
         from flickerscope.scan.gate import find_breaches
         from flickerscope.scan.journal import read_records
