@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -26,13 +27,9 @@ from flickerscope.experiment.arms import (
 )
 from flickerscope.experiment.clips import CANVAS, CLASSES, moved, render, to_pixels, to_spatial
 from flickerscope.experiment.document import experiment_csv, experiment_document
-from flickerscope.experiment.findings import (
-    Repeats,
-    find_effects,
-    find_readings,
-    least_error,
-    pool,
-)
+from flickerscope.experiment.families import FAMILIES, KL_CONTROL, Sampler, _coarse
+from flickerscope.experiment.findings import Repeats, find, least_error
+from flickerscope.experiment.footage import load_footage, split
 from flickerscope.experiment.linear import (
     Channel,
     Statistics,
@@ -42,10 +39,14 @@ from flickerscope.experiment.linear import (
     null_gradient,
     product_gain,
 )
+from flickerscope.experiment.models import ClipNet, Coder, _patches, _pixels
 from flickerscope.experiment.plan import Plan
+from flickerscope.experiment.pooling import Pool, pool
 from flickerscope.experiment.readings import BANDS, EPSILON, SMOOTHING, Reading, Target, smoothed
+from flickerscope.experiment.training import Numbers, Training, trained_arms
 from flickerscope.losses import FlickerLoss, SpectralLoss, csf
 from flickerscope.report.strict import to_json
+from flickerscope.resources import pick_resources
 
 FRAMES = 16
 TINY = Plan(seeds=2, train_clips=6, test_clips=3, size=16)
@@ -167,6 +168,236 @@ def test_covariances_are_those_of_numpy_in_each_spatial_frequency():
     np.testing.assert_allclose(found.covariance[6], expected + 1e-3 * np.eye(FRAMES), rtol=1e-9)
 
 
+# --- Networks -------------------------------------------------------------------------------------
+
+
+def is_moved_by(net, clips, frame):
+    """Frames of the output that change when one frame of the input does."""
+    changed = clips.clone()
+    changed[:, :, frame] += 1
+    with torch.no_grad():
+        differs = (net(changed) - net(clips)).abs().amax((0, 1, 3, 4)) > 1e-6
+    return differs.nonzero().flatten().tolist()
+
+
+def test_a_network_of_single_frames_sees_one_frame_and_a_clip_wide_one_nine():
+    clips = torch.randn(1, 1, FRAMES, 8, 8, generator=seeded())
+    torch.manual_seed(0)
+    assert is_moved_by(ClipNet(1, 1, clip_wide=False), clips, 7) == [7]
+    # Blocks that look 1 and 3 frames to either side reach these through one another.
+    assert is_moved_by(ClipNet(1, 1, clip_wide=True), clips, 7) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+def test_an_autoencoder_codes_single_frames_and_its_decoder_may_see_all(temporal):
+    torch.manual_seed(0)
+    coder = Coder(sampled=False, temporal=temporal)
+    clips = torch.randn(2, 1, FRAMES, 16, 16, generator=seeded())
+    noise = torch.zeros(Coder.latent(clips.shape))
+    made, divergence = coder(clips, noise)
+    assert made.shape == clips.shape and float(divergence) == 0
+    seen = is_moved_by(lambda x: coder(x, noise)[0], clips, 7)
+    assert seen == ([3, 4, 5, 6, 7, 8, 9, 10, 11] if temporal else [7])
+
+
+def test_the_divergence_of_a_latent_is_that_of_normal_distributions():
+    """Against torch's own, a pixel of the picture."""
+    torch.manual_seed(0)
+    coder = Coder(sampled=True, temporal=False)
+    clips = torch.randn(1, 1, FRAMES, 8, 8, generator=seeded())
+    noise = torch.randn(Coder.latent(clips.shape), generator=seeded(1))
+    kept = []
+    coder.encoder.register_forward_hook(lambda *found: kept.append(found[2]))
+    _, divergence = coder(clips, noise)
+    mean, logarithm = kept[0].chunk(2, 1)
+    normal = torch.distributions.Normal
+    theirs = torch.distributions.kl_divergence(
+        normal(mean, (logarithm / 2).exp()), normal(torch.zeros(()), torch.ones(()))
+    )
+    assert float(divergence.detach()) == pytest.approx(float(theirs.sum().detach() / clips.numel()))
+
+
+def test_patches_of_a_picture_are_put_back_where_they_were():
+    clips = torch.randn(2, 1, FRAMES, 8, 12, generator=seeded())
+    assert torch.equal(_pixels(_patches(clips)), clips)
+
+
+@dataclasses.dataclass
+class Echo:
+    """A task whose network is one factor; it keeps what it is given."""
+
+    loss_name: str
+    measure: object
+    given: list = dataclasses.field(default_factory=list)
+
+    def build(self):
+        return torch.nn.Conv3d(1, 1, 1)
+
+    def loss(self, net, x, draw):
+        self.given.append((x, draw.normal(x.shape)))
+        return self.measure(net(x), x)
+
+    def make(self, net, x, draw):
+        return {"echo": net(x)}
+
+
+def test_trainings_that_differ_in_their_loss_only_share_weights_batches_and_noise():
+    clips = render("slow", 4, 24, seeded())
+    tasks = [Echo(FRAME, FlickerLoss(0, time_dim=2)), Echo("s=8", FlickerLoss(8, time_dim=2))]
+    training = Training(seed=1, device=torch.device("cpu"), checkpoints=(3,), rate=1e-2)
+    before = torch.random.get_rng_state()
+    made = dict(trained_arms(tasks, clips, {"slow": clips}, training))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for (x, noise), (other_x, other_noise) in zip(*(task.given for task in tasks), strict=True):
+        assert torch.equal(x, other_x) and torch.equal(noise, other_noise)
+        assert x.shape == (4, 1, FRAMES, 20, 20)
+    assert not torch.equal(tasks[0].given[0][0], tasks[0].given[1][0])
+    assert set(made) == {Arm("echo", FRAME, "trained"), Arm("echo", "s=8", "trained")}
+    assert made[Arm("echo", FRAME, "trained")]["slow"].shape == clips.shape
+
+
+def test_checkpoints_are_read_on_the_way():
+    clips = render("slow", 2, 24, seeded())
+    task = Echo(FRAME, FlickerLoss(0, time_dim=2))
+    training = Training(seed=1, device=torch.device("cpu"), checkpoints=(1, 4), rate=1e-2)
+    made = dict(trained_arms([task], clips, {"slow": clips}, training))
+    assert [arm.made for arm in made] == ["trained, 1 steps", "trained, 4 steps"]
+    assert len(task.given) == 4
+    assert len({float(by_content["slow"].sum()) for by_content in made.values()}) == 2
+
+
+def test_a_sampler_that_knows_the_clip_draws_it_and_shared_noise_is_shared():
+    """With a network that gives what is missing, Euler's steps end in the clip itself."""
+    x = torch.randn(2, 1, FRAMES, 8, 8, generator=seeded())
+    coarse = _coarse(x)
+    draw = Numbers(0, 0, torch.device("cpu"))
+    sampler = Sampler("per-frame sampler", False, 0.0)
+    made = sampler.make(lambda seen: x - coarse, x, draw)
+    torch.testing.assert_close(made["per-frame sampler"], x)
+    blind = sampler.make(lambda seen: 0.5 * seen[:, :1], torch.zeros_like(x), draw)
+    own, alike = blind["per-frame sampler"], blind["sampler, shared noise"]
+    assert torch.equal(alike[:, :, :1].expand_as(alike), alike)
+    assert not torch.equal(own[:, :, :1].expand_as(own), own)
+
+
+def test_the_coarse_picture_of_a_flat_one_is_itself():
+    flat = torch.full((1, 1, FRAMES, 8, 8), 3.0)
+    torch.testing.assert_close(_coarse(flat), flat)
+
+
+def test_the_kl_control_differs_from_the_frame_loss_in_the_weight_of_the_divergence_alone():
+    tasks = [t for t in FAMILIES["autoencoders"]() if t.model == "autoencoder, sampled"]
+    by_loss = {task.loss_name: task for task in tasks}
+    control = dataclasses.replace(
+        by_loss[KL_CONTROL], loss_name=FRAME, divergence_weight=by_loss[FRAME].divergence_weight
+    )
+    assert control == by_loss[FRAME]
+    ratio = by_loss[FRAME].divergence_weight / by_loss[KL_CONTROL].divergence_weight
+    assert ratio == pytest.approx(17)  # 1 + 2 s, for s = 8
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(FRAME, 5 / 16), ("s=8", 5 / 16 + 8 * 6 / 15), ("first", 4 + 6 / 15)]
+)
+def test_denoisers_are_trained_by_the_losses_they_are_named_after(name, expected):
+    """Errors of 2 in the first frame and 1 in the fifth: squares 4 + 1, differences 4 + 1 + 1."""
+    (task,) = [t for t in FAMILIES["denoisers"]() if t.loss_name == name and not t.clip_wide]
+    error = torch.zeros(1, 1, FRAMES, 2, 2)
+    error[:, :, 0], error[:, :, 4] = 2, 1
+    assert float(task.measure(error, torch.zeros_like(error))) == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_trained_networks_of_single_frames_flicker_and_the_difference_loss_lessens_it():
+    plan = Plan(seeds=1, train_clips=24, test_clips=4, size=16, train=True, long=True,
+                steps=60, long_steps=(20, 60))  # fmt: skip
+    result = run.run_experiment(plan, device="cpu", threads=1)
+    arms = result.records
+    assert {arm.made for arm in arms} == {
+        "closed form", "trained", "trained, 20 steps", "trained, 60 steps",
+    }  # fmt: skip
+    found = {
+        (f.arm.model, f.arm.loss): f.values["high_db"].estimate
+        for f in result.findings
+        if f.arm.made == "trained" and f.content == "slow"
+    }
+    assert found["per-frame denoiser", FRAME] > 15
+    assert found["per-frame denoiser", "s=8"] < found["per-frame denoiser", FRAME] - 2
+    assert abs(found["sampler, shared noise", FRAME]) < 2
+    again = run.run_experiment(plan, device="cpu", threads=1)
+    assert to_json(experiment_document(again)) == to_json(experiment_document(result))
+    show(experiment_summary(result, "x"))
+
+
+# --- The user's videos ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Videos of moving texture, and two that give no clips."""
+    place = tmp_path_factory.mktemp("videos")
+    for i in range(5):
+        texture = render("slow", 1, 64, seeded(i))[0].repeat_interleave(1, 0)
+        np.save(place / f"video{i}.npy", texture.clamp(0, 255).byte().numpy())
+    np.save(place / "short.npy", np.full((9, 64, 64), 99, np.uint8))
+    np.save(place / "flat.npy", np.full((20, 64, 64), 99, np.uint8))
+    return place
+
+
+@pytest.fixture(scope="module")
+def footage(folder):
+    return load_footage(folder, size=16, resources=pick_resources("cpu", threads=1))
+
+
+def test_clips_are_cut_from_videos_and_those_that_give_none_are_named(footage, folder):
+    assert footage.sources == tuple(f"video{i}.npy" for i in range(5))
+    assert all(clips.shape[1:] == (FRAMES, 16, 16) and len(clips) == 16 for clips in footage.clips)
+    assert [text.split(":")[0] for text in footage.left_out] == [
+        str(folder / "flat.npy"), str(folder / "short.npy"),
+    ]  # fmt: skip
+    frames = torch.from_numpy(np.load(folder / "video2.npy")).float()
+    windows = frames[0].unfold(0, 16, 1).unfold(1, 16, 1).flatten(0, 1)
+    first = footage.clips[2][0, 0]
+    assert float((windows - first).abs().amax((1, 2)).min()) < 1e-3
+
+
+def test_no_video_is_trained_and_tested_on(footage):
+    for seed in range(6):
+        train, test = split(footage, seed)
+        assert not set(train.sources) & set(test.sources)
+        assert set(train.sources) | set(test.sources) == set(footage.sources)
+        assert len(train.clips) == len(train.sources) == 32 and len(test.clips) == 48
+    assert len({split(footage, seed)[0].sources for seed in range(6)}) > 1
+
+
+@pytest.mark.slow
+def test_an_experiment_on_videos_pools_them_by_video(footage, folder):
+    plan = Plan(seeds=1, size=16)
+    result = run.run_experiment(plan, clips=folder, device="cpu", threads=1)
+    assert result.sources == footage.sources
+    (found,) = [f for f in result.findings if f.arm == Arm("per-frame denoiser", FRAME)]
+    assert found.content == "real"
+    readings = result.records[Arm("per-frame denoiser", FRAME)]["real"][0]
+    assert {reading.source for reading in readings} == set(split(footage, 0)[1].sources)
+    assert found.values["high_db"].low <= found.values["high_db"].estimate
+    document = experiment_document(result)
+    assert document["left_out"] == list(result.left_out)
+
+
+def test_too_few_videos_are_refused(tmp_path):
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", render("slow", 1, 64, seeded(i))[0].byte().numpy())
+    with pytest.raises(InputError, match="3 of 3 videos give clips, 4 are needed"):
+        load_footage(tmp_path, size=16, resources=pick_resources("cpu", threads=1))
+
+
+@pytest.mark.slow
+def test_real_videos_give_clips(media):
+    found = load_footage(media("real"), size=32, resources=pick_resources("cpu", threads=2))
+    assert len(found.sources) >= 10
+    assert all(torch.isfinite(clips).all() for clips in found.clips)
+
+
 # --- Clips ----------------------------------------------------------------------------------------
 
 
@@ -207,7 +438,7 @@ def alternation():
 
 def test_a_perfect_model_reads_zero_everywhere():
     clips = render("fast", 4, 16, seeded(9))
-    values = pool([Target("", clips).read(clips)])
+    values = pool([Target("", clips).read(clips)]).values()
     assert values["high_db"] == values["median_db"] == values["motion_db"] == 0
     assert values["frame_error"] == values["diff_error"] == 0
     assert values["slope"] == pytest.approx(1) and values["gain"] == pytest.approx(1)
@@ -216,7 +447,7 @@ def test_a_perfect_model_reads_zero_everywhere():
 
 def test_an_alternation_on_still_clips_reads_its_closed_forms(still, alternation):
     reading = Target("", still).read(still + alternation)
-    values = pool([reading])
+    values = pool([reading]).values()
     assert values["high_db"] == pytest.approx(10 * math.log10((1 + EPSILON) / EPSILON), abs=0.01)
     assert values["high_db"] == pytest.approx(12.72, abs=0.01)  # estimators.md, case 19
     assert values["motion_db"] == pytest.approx(10 * math.log10((4 + 0.1) / 0.1), abs=0.1)
@@ -229,7 +460,7 @@ def test_an_alternation_on_still_clips_reads_its_closed_forms(still, alternation
 
 def test_contrast_lost_is_gain_lost_and_no_flicker():
     clips = render("fast", 4, 16, seeded(10))
-    values = pool([Target("", clips).read(128 + 0.5 * (clips - 128))])
+    values = pool([Target("", clips).read(128 + 0.5 * (clips - 128))]).values()
     assert values["gain"] == pytest.approx(0.5, rel=1e-3)
     assert values["slope"] == pytest.approx(2, rel=1e-3)
     assert values["unexplained"] == pytest.approx(0, abs=1e-3 * values["high_pred"])
@@ -301,14 +532,14 @@ def by_seed(*values, **options):
     ],
 )
 def test_the_verdict_is_what_the_interval_over_seeds_allows(values, verdict):
-    (found,) = find_readings({Arm("m", FRAME): {"c": by_seed(*values)}})
+    (found,), _ = find({Arm("m", FRAME): {"c": by_seed(*values)}})
     assert found.verdict == verdict
     assert found.values["high_db"].estimate == pytest.approx(np.mean(values))
 
 
 def test_flicker_along_the_motion_is_excess_where_the_energy_shows_none():
     records = {Arm("m", FRAME): {"c": by_seed(-4.0, -4.1, -3.9, flicker=2.0)}}
-    (found,) = find_readings(records)
+    (found,), _ = find(records)
     assert (found.verdict, found.basis) == ("excess", "motion")
 
 
@@ -316,7 +547,7 @@ def test_effects_are_paired_by_seed():
     """Seeds that differ by far more than the loss does still show what it does."""
     base, other = by_seed(20.0, 0.0, -20.0), by_seed(17.0, -3.1, -22.9, frame_error=1.5)
     records = {Arm("m", FRAME): {"c": base}, Arm("m", "s=8"): {"c": other}}
-    (effect,) = find_effects(records)
+    _, (effect,) = find(records)
     assert effect.outcome == "less"
     assert effect.change_db.estimate == pytest.approx(-3)
     assert effect.change_db.high is not None and effect.change_db.high < -2
@@ -330,8 +561,8 @@ def test_p_values_are_adjusted_for_the_number_of_effects():
     other = {"c": by_seed(0.0, 1.1, 1.9)}
     one = {Arm("m", FRAME): base, Arm("m", "s=8"): other}
     two = one | {Arm("m", "s=1"): base}
-    alone = find_effects(one)[0].p
-    assert next(e.p for e in find_effects(two) if e.arm.loss == "s=8") == pytest.approx(2 * alone)
+    alone = find(one)[1][0].p
+    assert next(e.p for e in find(two)[1] if e.arm.loss == "s=8") == pytest.approx(2 * alone)
 
 
 def test_a_loss_is_held_against_smoothing_at_its_own_frame_error():
@@ -342,7 +573,7 @@ def test_a_loss_is_held_against_smoothing_at_its_own_frame_error():
         Arm("m", FRAME): {"c": by_seed(1.0, 1.0, smoothing=curve)},
         Arm("m", "s"): {"c": other},
     }
-    (effect,) = find_effects(records)
+    _, (effect,) = find(records)
     assert effect.matched_db is not None
     expected = 10 * math.log10((0 + EPSILON) / (3 + EPSILON))
     assert effect.matched_db.estimate == pytest.approx(expected, abs=0.01)
@@ -360,13 +591,21 @@ def test_clips_of_several_videos_are_drawn_video_by_video():
     videos = {0: [reading(0.0, source="a")] * 30 + [reading(10.0, source="b")] * 30}
     repeats = Repeats(videos)
     assert not repeats.are_seeds
-    values = [pool(group)["high_db"] for group in repeats.groups]
-    interval = repeats.interval(values, pool(repeats.all)["high_db"])
+    values = [one["high_db"] for one in repeats.values]
+    interval = repeats.interval(values, repeats.whole.values()["high_db"])
     assert interval.low == pytest.approx(0, abs=1e-6)
     assert interval.high == pytest.approx(10, abs=1e-6)
-    assert all(
-        len({r.source for r in group}) in (1, 2) and len(group) == 60 for group in repeats.groups
-    )
+    assert {one.clips for one in repeats.pools} == {60}
+
+
+def test_pools_join_in_any_grouping_and_any_number_of_times():
+    parts = [pool([reading(v, frame_error=v + 2)]) for v in (0.0, 3.0, 6.0)]
+    whole = Pool.joined(parts)
+    assert Pool.joined([Pool.joined(parts[:2]), parts[2]]).values() == pytest.approx(whole.values())
+    twice = Pool.joined(parts, [2, 0, 1]).values()
+    assert twice["frame_error"] == pytest.approx((2 * 2 + 8) / 3)
+    assert twice["median_db"] == pytest.approx(0, abs=1e-6)
+    assert whole.values()["median_db"] == pytest.approx(3)
 
 
 # --- The run --------------------------------------------------------------------------------------
@@ -389,7 +628,7 @@ def test_models_of_single_frames_flicker_and_shared_noise_does_not(finished):
     """The essay's prediction, which at this size of effect any run shows."""
     verdicts = {
         (f.arm.model, f.content): f.values["high_db"].estimate
-        for f in find_readings(finished[0].records)
+        for f in finished[0].findings
         if f.arm.loss == FRAME
     }
     for content in ("light", "slow"):
@@ -399,7 +638,7 @@ def test_models_of_single_frames_flicker_and_shared_noise_does_not(finished):
 
 
 def test_every_loss_but_the_frame_loss_has_an_effect_for_every_class(finished):
-    effects = find_effects(finished[0].records)
+    effects = finished[0].effects
     assert {e.content for e in effects} == set(CLASSES)
     assert {e.arm.loss for e in effects} >= {"s=1", "s=8", "first", "product", SMOOTHED}
 
@@ -456,7 +695,15 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seeds": 0}, {"seeds": 10**6}, {"train_clips": 1}, {"test_clips": 2}, {"size": 8}]
+    "wrong",
+    [
+        {"seeds": 0},
+        {"seeds": 10**6},
+        {"train_clips": 1},
+        {"test_clips": 2},
+        {"size": 8},
+        {"steps": 0},
+    ],
 )
 def test_a_plan_that_cannot_be_is_refused(wrong):
     (name,) = wrong
@@ -532,6 +779,9 @@ def test_quiet_prints_nothing(finished, tiny_command, tmp_path, capsys, monkeypa
         (("--device", "abacus"), 2, "device: auto, cpu"),
         (("--threads", "0"), 2, "threads: 1 to"),
         (("extra",), 2, "extra"),
+        (("--clips", "none"), 1, "none: is not there"),
+        (("--clips", "file"), 1, "file: is a file"),
+        (("--clips", "foreign"), 1, "foreign: holds no videos"),
         (("--out", "file"), 1, "file: cannot make this folder"),
         (("--out", "taken"), 1, "is a folder; name a file"),
         (("--out", "foreign"), 1, "foreign/experiment.jsonl:1: is no record"),

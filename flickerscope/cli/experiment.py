@@ -24,6 +24,16 @@ def experiment_command(
     out: Annotated[
         str, typer.Option("--out", "-o", help="Folder for the results; a run goes on there.")
     ] = "flickerscope-experiment",
+    train: Annotated[
+        bool, typer.Option("--train", help="Train small networks too: minutes on two cores.")
+    ] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="Train denoisers for 1000 steps, read at 100 and 300.")
+    ] = False,
+    clips: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Cut the clips from the videos there; default: rendered."),
+    ] = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Repeats, for the intervals.")] = 5,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -36,14 +46,15 @@ def experiment_command(
     from flickerscope.experiment.plan import Plan
     from flickerscope.experiment.run import run_experiment
 
-    plan = Plan(seeds=seeds)
+    plan = Plan(seeds=seeds, train=train, long=long)
     folder = make_folder(out)
     for name in (*RESULTS, JOURNAL):
         check_writable(folder / name)
     with progress_bar(quiet or no_progress, unit="parts") as progress:
         result = run_experiment(
-            plan, device=device, threads=threads, journal=folder / JOURNAL, progress=progress
-        )
+            plan, clips=clips, device=device, threads=threads, journal=folder / JOURNAL,
+            progress=progress,
+        )  # fmt: skip
     _write(result, folder)
     if not quiet:
         from flickerscope.cli.findings import experiment_summary

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from flickerscope.cli.terminal import printable
 from flickerscope.experiment.arms import Arm
-from flickerscope.experiment.findings import Effect, Finding, find_effects, find_readings
+from flickerscope.experiment.findings import Effect, Finding
 from flickerscope.experiment.words import (
     KEY,
     check_sentences,
     describe,
     effects_listed,
+    grouped,
     listed,
     ranged,
 )
@@ -36,8 +37,8 @@ VERDICT_STYLE = {
 
 def experiment_summary(result: Experiment, folder: str, *, verbose: bool = False) -> RenderableType:
     """Verdicts by model and class, then what the losses change; every reading with ``verbose``."""
-    findings = listed(find_readings(result.records))
-    effects = effects_listed(find_effects(result.records))
+    findings = listed(result.findings)
+    effects = effects_listed(result.effects)
     contents = list(dict.fromkeys(finding.content for finding in findings))
     parts: list[RenderableType] = [
         Text(describe(result), style="dim"),
@@ -82,7 +83,7 @@ def _verdicts(findings: Sequence[Finding], contents: Sequence[str]) -> Table:
     table = _table("model", "loss")
     for content in contents:
         table.add_column(content, no_wrap=True)
-    for name, arm in _rows([finding.arm for finding in findings]):
+    for name, arm in _rows([finding.arm for finding in findings], table):
         cells = [_verdict(by.get((arm, content))) for content in contents]
         table.add_row(name, arm.loss, *cells)
     return table
@@ -106,7 +107,7 @@ def _effects(effects: Sequence[Effect], contents: Sequence[str]) -> Table:
     for content in contents:
         for head in (f"{content}\ndB", "\nx", "\nvs"):
             table.add_column(head, justify="right", no_wrap=True)
-    for name, arm in _rows([effect.arm for effect in effects]):
+    for name, arm in _rows([effect.arm for effect in effects], table):
         cells: list[str] = []
         for content in contents:
             cells += _effect(by.get((arm, content)))
@@ -130,7 +131,7 @@ def _readings(findings: Sequence[Finding], effects: Sequence[Effect]) -> Iterato
     table = _table(findings[0].content, "loss", "HF", "clip", "MC", "slope", "gain")
     for head in ("frame", "diff"):
         table.add_column(head, justify="right", no_wrap=True)
-    for name, arm in _rows([finding.arm for finding in findings]):
+    for name, arm in _rows([finding.arm for finding in findings], table):
         finding = next(f for f in findings if f.arm == arm)
         values, effect = finding.values, by.get((arm, finding.content))
         table.add_row(
@@ -151,9 +152,16 @@ def _readings(findings: Sequence[Finding], effects: Sequence[Effect]) -> Iterato
     yield table
 
 
-def _rows(arms: Sequence[Arm]) -> Iterator[tuple[str, Arm]]:
-    """Every arm once, with the model's name where it is another than in the row before."""
-    last = ""
-    for arm in dict.fromkeys(arms):
-        yield ("" if arm.model == last else arm.model), arm
-        last = arm.model
+def _rows(arms: Sequence[Arm], table: Table) -> Iterator[tuple[str, Arm]]:
+    """Every arm once, with the model's name where it is another than in the row before.
+
+    How the arms were made has a row of its own, where not all of them were made alike.
+    """
+    groups = grouped(arms)
+    for made, of in groups:
+        if len(groups) > 1:
+            table.add_row(Text(made, style="italic cyan"))
+        last = ""
+        for arm in of:
+            yield ("" if arm.model == last else arm.model), arm
+            last = arm.model

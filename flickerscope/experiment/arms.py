@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import Tensor
 
 __all__ = [
+    "CLOSED_FORM",
     "FIRST",
     "FRAME",
     "PRODUCT",
     "SMOOTHED",
     "Arm",
-    "Made",
     "diff_form",
     "first_form",
     "flicker_form",
@@ -23,6 +23,7 @@ __all__ = [
 
 FRAME: Final = "s=0"
 """The loss of the frames alone."""
+CLOSED_FORM: Final = "closed form"
 FIRST: Final = "first"
 """The loss of the first frame, plus that of the differences."""
 PRODUCT: Final = "product"
@@ -31,16 +32,14 @@ SMOOTHED: Final = "smoothed"
 """No loss: what the model of the frame loss gives, smoothed over time afterwards."""
 
 
-Made = Literal["closed form", "trained"]
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Arm:
     """A model that was made by one loss."""
 
     model: str
     loss: str
-    made: Made = "closed form"
+    made: str = CLOSED_FORM
+    """How: in closed form, or trained, and for how many steps."""
 
 
 def loss_name(scale: float) -> str:

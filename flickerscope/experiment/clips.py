@@ -17,6 +17,8 @@ __all__ = [
     "CLASSES",
     "FRAMES",
     "MIDDLE",
+    "NOISE",
+    "UNIT",
     "Content",
     "Motion",
     "moved",
@@ -28,6 +30,10 @@ __all__ = [
 FRAMES: Final = 16
 MIDDLE: Final = 128.0
 """Code value around which the clips lie."""
+UNIT: Final = 40.0
+"""Code values that are 1 to a sampler or a network: about the contrast of the clips."""
+NOISE: Final = 20.0
+"""Standard deviation of the noise that denoisers see, code values."""
 
 CANVAS: Final = 64
 """Pixels of the repeating texture, of which a clip shows a part."""

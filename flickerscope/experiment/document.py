@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,14 +12,8 @@ import torch
 
 from flickerscope import __version__
 from flickerscope.experiment.arms import Arm
-from flickerscope.experiment.findings import (
-    MEASURES,
-    Effect,
-    Finding,
-    Repeats,
-    find_effects,
-    find_readings,
-)
+from flickerscope.experiment.findings import Effect, Finding
+from flickerscope.experiment.pooling import MEASURES
 from flickerscope.experiment.readings import TRANSFORM, Reading
 from flickerscope.experiment.run import Experiment
 from flickerscope.histogram import EDGES
@@ -40,13 +34,15 @@ def experiment_document(result: Experiment) -> dict[str, Any]:
         "flickerscope": __version__,
         "torch": torch.__version__,
         "device": result.device,
+        "sources": list(result.sources),
+        "left_out": list(result.left_out),
         "plan": result.plan.to_dict(),
         "confidence": 0.95,
         "margin_db": DELTA_DB,
         "checks": asdict(result.checks),
         "measures": dict(MEASURES),
-        "findings": [_finding(finding) for finding in find_readings(result.records)],
-        "effects": [_effect(effect) for effect in find_effects(result.records)],
+        "findings": [_finding(finding) for finding in result.findings],
+        "effects": [_effect(effect) for effect in result.effects],
         "frequencies": TRANSFORM.frequencies.tolist(),
         "magnitude_edges": EDGES.tolist(),
         "pooled": list(_pooled(result)),
@@ -55,14 +51,14 @@ def experiment_document(result: Experiment) -> dict[str, Any]:
 
 def experiment_csv(result: Experiment) -> str:
     """A row for each model, loss and class; every value with the ends of its interval."""
-    effects = {(e.arm, e.content): e for e in find_effects(result.records)}
+    effects = {(e.arm, e.content): e for e in result.effects}
     names = (*MEASURES, *EFFECTS)
     columns = ["made", "model", "loss", "content", "verdict", "basis", "follows", "outcome", "p"]
     columns += [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for finding in find_readings(result.records):
+    for finding in result.findings:
         row: dict[str, Any] = _of(finding.arm, finding.content)
         row |= {
             "verdict": finding.verdict,
@@ -82,9 +78,9 @@ def experiment_csv(result: Experiment) -> str:
     return text.getvalue()
 
 
-def pooled_spectra(by_seed: Mapping[int, Any]) -> dict[str, list[float]]:
+def pooled_spectra(by_seed: Mapping[int, Sequence[Reading]]) -> dict[str, list[float]]:
     """Mean power in each bin over all clips, code^2; what is not defined everywhere is left out."""
-    readings: list[Reading] = Repeats(by_seed).all
+    readings = [reading for of in by_seed.values() for reading in of]
     clips = sum(reading.clips for reading in readings)
     names = [name for name in readings[0].spectra if all(name in r.spectra for r in readings)]
     return {
@@ -97,9 +93,9 @@ def pooled_spectra(by_seed: Mapping[int, Any]) -> dict[str, list[float]]:
     }
 
 
-def pooled_magnitudes(by_seed: Mapping[int, Any]) -> list[list[int]]:
+def pooled_magnitudes(by_seed: Mapping[int, Sequence[Reading]]) -> list[list[int]]:
     """Pixels of prediction and reference by their power in HF, in the bins of the histogram."""
-    readings: list[Reading] = Repeats(by_seed).all
+    readings = [reading for of in by_seed.values() for reading in of]
     return [
         [sum(counts) for counts in zip(*(r.magnitudes[side] for r in readings), strict=True)]
         for side in range(2)

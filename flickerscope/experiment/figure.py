@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,15 +11,11 @@ import numpy as np
 from flickerscope import __version__
 from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm
 from flickerscope.experiment.document import pooled_magnitudes, pooled_spectra
-from flickerscope.experiment.findings import (
-    Finding,
-    Repeats,
-    find_readings,
-    smoothing_curve,
-)
-from flickerscope.experiment.readings import HIGH, TRANSFORM
+from flickerscope.experiment.findings import Finding
+from flickerscope.experiment.pooling import pool
+from flickerscope.experiment.readings import HIGH, TRANSFORM, Reading
 from flickerscope.experiment.run import Experiment
-from flickerscope.experiment.words import describe
+from flickerscope.experiment.words import describe, grouped
 from flickerscope.histogram import EDGES
 from flickerscope.report.style import (
     BLUE,
@@ -69,14 +65,17 @@ class _Figure:
 
     def __init__(self, result: Experiment) -> None:
         self.result = result
-        self.findings = [f for f in find_readings(result.records) if f.arm.loss != SMOOTHED]
+        self.findings = [f for f in result.findings if f.arm.loss != SMOOTHED]
         self.contents = list(dict.fromkeys(f.content for f in self.findings))
-        self.arms = list(dict.fromkeys(f.arm for f in self.findings))
-        self.shown = _denoisers(self.arms)
+        self.groups = grouped(finding.arm for finding in self.findings)
+        self.made = self._made()
+        """How the models were made that all panels but the first show."""
+        self.shown = [model for model in DENOISERS if self._of(model, FRAME)]
 
     def draw(self) -> Any:
         spectrum, square, low = 1.1, 1.75, 1.1
-        excess = ROW * len(self.arms)
+        heads = len(self.groups) if len(self.groups) > 1 else 0
+        excess = ROW * (heads + sum(len(arms) for _, arms in self.groups))
         tops = [MARGIN + 0.42]
         for height in (excess + 0.3, len(self.shown) * (spectrum + 0.12) + 0.3, square + 0.36):
             tops.append(tops[-1] + HEAD + height + GAP)
@@ -96,24 +95,54 @@ class _Figure:
             "flicker; dB against the reference"
         )
         page.heading(MARGIN, top, "a", "Excess, deficit or calibrated", below, INNER)
-        names = max(text_width(f"{arm.model}  {arm.loss}", SMALL) for arm in self.arms) + 0.1
+        arms = [arm for _, of in self.groups for arm in of]
+        names = max(text_width(f"{arm.model}  {arm.loss}", SMALL) for arm in arms) + 0.1
         by = {(f.arm, f.content): f for f in self.findings}
+        rows = self._rows(page, top + HEAD, names)
         for content, left, width in self._columns(MARGIN + names, 0.12):
             axes = page.axes(left, top + HEAD, width, height)
             axes.axvspan(-DELTA_DB, DELTA_DB, color=FAINT, alpha=0.6, linewidth=0)
-            for y, arm in enumerate(self.arms):
+            for arm, y in rows.items():
                 if (arm, content) in by:
                     _dot(axes, by[arm, content], y)
-            axes.set_ylim(len(self.arms) - 0.5, -0.5)
+            axes.set_ylim(height / ROW - 0.5, -0.5)
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
             axes.set_title(content, fontsize=SMALL, pad=2)
-        for y, arm in enumerate(self.arms):
-            baseline = top + HEAD + ROW * (y + 0.5) + 0.035
-            if y == 0 or arm.model != self.arms[y - 1].model:
-                page.text(MARGIN, baseline, arm.model, size=SMALL)
-            page.text(MARGIN + names - 0.08, baseline, arm.loss, size=SMALL, color=GREY, ha="right")
         self._verdict_key(page, top)
+
+    def _rows(self, page: Page, top: float, width: float) -> dict[Arm, int]:
+        """Write the names of the arms; returns the row of each."""
+        rows: dict[Arm, int] = {}
+        row = 0
+        for made, arms in self.groups:
+            if len(self.groups) > 1:
+                page.text(
+                    MARGIN, top + ROW * (row + 0.5) + 0.035, made, size=SMALL, style="italic",
+                    color=GREY,
+                )  # fmt: skip
+                row += 1
+            last = ""
+            for arm in arms:
+                baseline = top + ROW * (row + 0.5) + 0.035
+                if arm.model != last:
+                    page.text(MARGIN + 0.08, baseline, arm.model, size=SMALL)
+                page.text(
+                    MARGIN + width - 0.08, baseline, arm.loss, size=SMALL, color=GREY, ha="right"
+                )
+                last = arm.model
+                rows[arm] = row
+                row += 1
+        return rows
+
+    def _made(self) -> str:
+        """What was trained for longest, or else the closed form."""
+        names = [made for made, _ in self.groups]
+        return "trained" if "trained" in names else names[-1]
+
+    def _of(self, model: str, loss: str) -> Mapping[str, Mapping[int, Sequence[Reading]]]:
+        """Readings by class and seed of what these panels show."""
+        return self.result.records.get(Arm(model, loss, self.made), {})
 
     def _verdict_key(self, page: Page, top: float) -> None:
         right = WIDTH - MARGIN
@@ -126,7 +155,7 @@ class _Figure:
             "power of the target, of predictions, of their error (dotted) and of what the target "
             "does not explain (dashed)"
         )
-        page.heading(MARGIN, top, "b", "Temporal spectra", below, INNER)
+        page.heading(MARGIN, top, "b", f"Temporal spectra, {self.made}", below, INNER)
         self._loss_key(page, top)
         for row, model in enumerate(self.shown):
             for column, (content, left, width) in enumerate(self._columns(MARGIN + 0.42, 0.3)):
@@ -152,7 +181,7 @@ class _Figure:
         axes.set_yscale("log")
         drawn: list[Any] = []
         for loss, colour in LOSS_COLOUR.items():
-            by_content = self.result.records.get(Arm(model, loss), {})
+            by_content = self._of(model, loss)
             if content not in by_content:
                 continue
             spectra = {
@@ -180,15 +209,15 @@ class _Figure:
 
     def _pareto(self, page: Page, top: float, height: float) -> None:
         below = (
-            "lower left is better; lines: the frame loss's clips smoothed over time afterwards, "
-            "by none to two passes"
+            "lower left is better; colours as in b, other losses violet; lines: the frame loss's "
+            "clips, smoothed over time"
         )
-        page.heading(MARGIN, top, "c", "What the smoothness costs", below, INNER)
+        page.heading(MARGIN, top, "c", f"What smoothness costs, {self.made}", below, INNER)
         for column, (content, left, width) in enumerate(self._columns(MARGIN + 0.42, 0.42)):
             axes = page.axes(left, top + HEAD, width, height)
             axes.set_yscale("log")
-            for model, marker in zip(self.shown, MARKERS, strict=False):
-                self._trade(axes, model, content, marker)
+            for model in self.shown:
+                self._trade(axes, model, content, DENOISERS[model])
             axes.set_title(content, fontsize=SMALL, pad=2)
             axes.set_xlabel("frame error (code²)")
             _label_logarithms(axes.yaxis, *axes.get_ylim())
@@ -197,15 +226,17 @@ class _Figure:
                 axes.legend(fontsize=SMALL - 1, frameon=False, handletextpad=0.1, loc="lower right")
 
     def _trade(self, axes: Any, model: str, content: str, marker: str) -> None:
-        base = self.result.records.get(Arm(model, FRAME), {})
+        base = self._of(model, FRAME)
         if content in base:
-            curve = np.array(list(smoothing_curve(Repeats(base[content]).all)))
+            readings = [reading for of in base[content].values() for reading in of]
+            curve = np.array(pool(readings).smoothing)
             axes.plot(*np.maximum(curve, FLOOR).T, color=FAINT, linewidth=1.2, zorder=1)
         labelled = model
         for finding in self.findings:
-            if (finding.arm.model, finding.content) != (model, content):
+            arm = finding.arm
+            if (arm.model, arm.made, finding.content) != (model, self.made, content):
                 continue
-            colour = LOSS_COLOUR.get(finding.arm.loss, LILAC)
+            colour = LOSS_COLOUR.get(arm.loss, LILAC)
             x, y = (finding.values[name].estimate for name in ("frame_error", "high_error"))
             axes.plot(
                 x, max(y, FLOOR), marker=marker, color=colour, markersize=4, linestyle="none",
@@ -215,7 +246,7 @@ class _Figure:
 
     def _magnitudes(self, page: Page, top: float, height: float) -> None:
         model = self.shown[0]
-        below = f"share of the pixels by their amplitude in {HIGH}, {model}"
+        below = f"share of the pixels by their amplitude in {HIGH}, {model}, {self.made}"
         page.heading(MARGIN, top, "d", "How strong", below, INNER)
         self._loss_key(page, top)
         amplitude = np.sqrt(2 * np.sqrt(EDGES[1:] * EDGES[:-1]))
@@ -224,7 +255,7 @@ class _Figure:
             axes.set_xscale("log")
             target = None
             for loss, colour in LOSS_COLOUR.items():
-                by_content = self.result.records.get(Arm(model, loss), {})
+                by_content = self._of(model, loss)
                 if content in by_content:
                     pred, target = pooled_magnitudes(by_content[content])
                     axes.plot(amplitude, _octaves(pred), color=colour, linewidth=1.2)
@@ -246,15 +277,8 @@ class _Figure:
 
 
 LOSS_COLOUR: Final = {FRAME: ORANGE, "s=8": BLUE}
-MARKERS: Final = ("o", "s", "^", "D")
-
-
-def _denoisers(arms: Sequence[Arm]) -> list[str]:
-    """The models that the spectra are shown of: two denoisers, trained ones where there are."""
-    models = list(dict.fromkeys(arm.model for arm in arms))
-    denoisers = [model for model in models if "denoiser" in model and "one a class" not in model]
-    trained = [model for model in denoisers if "trained" in model]
-    return (trained or denoisers)[:2]
+DENOISERS: Final = {"per-frame denoiser": "o", "clip-wide denoiser": "s"}
+"""The models that all panels but the first show, and the markers of their dots."""
 
 
 def _label_logarithms(axis: Any, low: float, high: float) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import median
 from typing import Final, Literal
 
 import numpy as np
 
-from flickerscope.excess import FLICKER_EPSILON, excess_db
+from flickerscope.excess import excess_db
 from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm
-from flickerscope.experiment.readings import BANDS, EPSILON, HIGH, TRANSFORM, Reading
+from flickerscope.experiment.pooling import MEASURES, Pool, pool
+from flickerscope.experiment.readings import EPSILON, Reading
 from flickerscope.settings import Settings
 from flickerscope.stats import (
     DELTA_DB,
@@ -25,17 +25,15 @@ from flickerscope.stats import (
 )
 
 __all__ = [
-    "MEASURES",
+    "Basis",
     "Effect",
     "Finding",
     "Outcome",
     "Records",
+    "Repeats",
     "Verdict",
-    "find_effects",
-    "find_readings",
+    "find",
     "least_error",
-    "pool",
-    "smoothing_curve",
 ]
 
 Verdict = Literal["excess", "deficit", "calibrated", "undecided"]
@@ -44,22 +42,6 @@ Outcome = Literal["less", "more", "unchanged", "undecided"]
 
 Records = Mapping[Arm, Mapping[str, Mapping[int, Sequence[Reading]]]]
 """Readings of each arm, class of content and seed: one, or one for each source video."""
-
-MEASURES: Final[Mapping[str, str]] = {
-    "high_db": "high-frequency energy against the reference, all clips pooled, dB",
-    "median_db": "the same of the median clip, dB",
-    "motion_db": "motion-compensated flicker against the reference, medians over the clips, dB",
-    "slope": "beta: Re S_pr / S_pp in HF; below 1, energy that the reference does not explain",
-    "gain": "Re S_pr / S_rr in HF; below 1, energy of the reference that is lost",
-    "high_pred": "power in HF, code^2",
-    "high_ref": "power of the reference in HF, code^2",
-    "high_error": "power of the error in HF, code^2",
-    "unexplained": "incoherent power in HF: what the reference does not explain, code^2",
-    "frame_error": "mean squared error, code^2",
-    "diff_error": "mean squared error of the frame-to-frame differences, code^2",
-    "coverage": "share of the picture and the time in which the motion is followed",
-    "ref_coverage": "the same of the reference",
-} | {f"{name}_db": f"energy in {name} against the reference, dB" for name in BANDS if name != HIGH}
 
 FOLLOWS: Final = 0.5
 """Slope below which most of a prediction's energy does not follow the reference."""
@@ -110,63 +92,28 @@ class Effect:
     """Of the high-frequency energy."""
 
 
-def pool(readings: Sequence[Reading]) -> dict[str, float]:
-    """All readings in one, by the names of `MEASURES`; what is not defined is left out."""
-    mean = _Mean(readings)
-    pred, ref, joint = _band(HIGH, mean)
-    both = [pair for reading in readings for pair in zip(*reading.high, strict=True)]
-    values = {
-        "high_db": excess_db(pred, ref, EPSILON),
-        "median_db": median(excess_db(p, r, EPSILON) for p, r in both),
-        "high_pred": pred,
-        "high_ref": ref,
-        "high_error": max(pred + ref - 2 * joint, 0.0),
-        "frame_error": mean(lambda reading: reading.frame_error),
-        "diff_error": mean(lambda reading: reading.diff_error),
-        "coverage": mean(lambda reading: reading.coverage[0]),
-        "ref_coverage": mean(lambda reading: reading.coverage[1]),
-    }
-    if pred > EPSILON:
-        values["slope"] = joint / pred
-    if ref > EPSILON:
-        values["gain"] = joint / ref
-    for band in TRANSFORM.bands:
-        if band.name in BANDS and band.name != HIGH:
-            p, r, _ = _band(band.name, mean)
-            values[f"{band.name}_db"] = excess_db(p, r, band.epsilon)
-    unexplained = [reading.bands[HIGH].unexplained for reading in readings]
-    if None not in unexplained:
-        values["unexplained"] = mean(lambda reading: reading.bands[HIGH].unexplained or 0.0)
-    ours, theirs = ([c for reading in readings for c in reading.motion[i]] for i in range(2))
-    if ours:
-        flicker, usual = max(median(ours), 0.0), max(median(theirs), 0.0)
-        values["motion_db"] = excess_db(flicker, usual, FLICKER_EPSILON)
-    return values
-
-
-def find_readings(records: Records) -> list[Finding]:
-    """Every arm on every class of content, with 95 % intervals over its repeats."""
-    return [
-        _finding(arm, content, Repeats(by_seed))
-        for arm, contents in records.items()
-        for content, by_seed in contents.items()
-    ]
-
-
-def find_effects(records: Records) -> list[Effect]:
-    """Every loss against the frame loss of the same model, class by class."""
-    effects = []
+def find(records: Records) -> tuple[list[Finding], list[Effect]]:
+    """Every arm on every class of content, with 95 % intervals over its repeats; and every loss
+    against the frame loss of the same model.
+    """
     contents = dict.fromkeys(content for by_content in records.values() for content in by_content)
+    repeats = {
+        (arm, content): Repeats(by_seed)
+        for arm, by_content in records.items()
+        for content, by_seed in by_content.items()
+    }
+    findings = [_finding(arm, content, of) for (arm, content), of in repeats.items()]
+    effects: list[Effect] = []
     for content in contents:
         found = []
-        for arm, by_content in records.items():
-            base = records.get(Arm(arm.model, FRAME, arm.made), {})
-            if arm.loss != FRAME and content in by_content and content in base:
-                pair = Repeats(base[content]), Repeats(by_content[content])
-                found.append(_effect(arm, content, *pair))
-        adjusted = holm([p for _, p in found])
-        effects += [make(p) for (make, _), p in zip(found, adjusted, strict=True)]
-    return effects
+        for arm in records:
+            base = repeats.get((Arm(arm.model, FRAME, arm.made), content))
+            other = repeats.get((arm, content))
+            if arm.loss != FRAME and base is not None and other is not None:
+                found.append(_effect(arm, content, base, other))
+        adjusted = holm([effect.p for effect in found])
+        effects += [replace(effect, p=p) for effect, p in zip(found, adjusted, strict=True)]
+    return findings, effects
 
 
 class Repeats:
@@ -174,25 +121,26 @@ class Repeats:
 
     Rendered clips: the seeds, with Student's interval. Clips of several videos: draws of whole
     videos with replacement, over all seeds, since clips of one video are not independent. The draws
-    depend on the videos' names only, so that those of two arms are paired.
+    depend on the number of videos only, so that those of two arms are paired.
     """
 
     def __init__(self, by_seed: Mapping[int, Sequence[Reading]]) -> None:
-        self.all = [reading for seed in sorted(by_seed) for reading in by_seed[seed]]
-        self.sources = sorted({reading.source for reading in self.all})
+        readings = [reading for seed in sorted(by_seed) for reading in by_seed[seed]]
+        self.sources = sorted({reading.source for reading in readings})
         self.are_seeds = len(self.sources) == 1
         if self.are_seeds:
-            self.groups = [list(by_seed[seed]) for seed in sorted(by_seed)]
+            self.pools = [pool(by_seed[seed]) for seed in sorted(by_seed)]
+            self.whole = Pool.joined(self.pools)
         else:
-            of = {name: [r for r in self.all if r.source == name] for name in self.sources}
-            rng = np.random.default_rng(len(self.sources))
-            self.groups = [
-                [r for name in rng.choice(self.sources, len(of)).tolist() for r in of[name]]
-                for _ in range(DRAWS)
-            ]
+            of = [pool([r for r in readings if r.source == name]) for name in self.sources]
+            self.whole = Pool.joined(of)
+            rng = np.random.default_rng(len(of))
+            counts = rng.multinomial(len(of), np.full(len(of), 1 / len(of)), DRAWS)
+            self.pools = [Pool.joined(of, count) for count in counts]
+        self.values = [one.values() for one in self.pools]
 
     def interval(self, values: Sequence[float], estimate: float) -> Interval:
-        """Of one value for each group; ``estimate``: of all readings together."""
+        """Of one value for each repeat; ``estimate``: of all readings together."""
         if self.are_seeds:
             return mean_interval(values)
         return percentile_interval(estimate, values)
@@ -208,33 +156,12 @@ class Repeats:
         return min(1.0, 2 * (min(above, below) + 1) / (len(values) + 1))
 
 
-class _Mean:
-    """Means over clips of several readings."""
-
-    def __init__(self, readings: Sequence[Reading]) -> None:
-        self.readings = readings
-        self.clips = sum(reading.clips for reading in readings)
-
-    def __call__(self, value: Callable[[Reading], float]) -> float:
-        return sum(value(reading) * reading.clips for reading in self.readings) / self.clips
-
-
-def _band(name: str, mean: _Mean) -> tuple[float, float, float]:
-    """Power of prediction and reference, and what they share, code^2."""
-    return (
-        mean(lambda reading: reading.bands[name].pred),
-        mean(lambda reading: reading.bands[name].ref),
-        mean(lambda reading: reading.bands[name].joint),
-    )
-
-
 def _finding(arm: Arm, content: str, repeats: Repeats) -> Finding:
-    whole = pool(repeats.all)
-    pooled = [pool(group) for group in repeats.groups]
+    whole = repeats.whole.values()
     values = {
-        name: repeats.interval([one[name] for one in pooled], whole[name])
+        name: repeats.interval([one[name] for one in repeats.values], whole[name])
         for name in MEASURES
-        if name in whole and all(name in one for one in pooled)
+        if name in whole and all(name in one for one in repeats.values)
     }
     verdict, basis = _verdict(values)
     return Finding(
@@ -270,40 +197,30 @@ def _place(value: Interval) -> Verdict:
     return "calibrated" if within else "undecided"
 
 
-def _effect(
-    arm: Arm, content: str, base: Repeats, other: Repeats
-) -> tuple[Callable[[float], Effect], float]:
-    """All of an effect but its adjusted p-value, and the p-value as it is."""
-    groups = list(zip(base.groups, other.groups, strict=True))
-    before = [pool(group) for group in base.groups]
-    after = [pool(group) for group in other.groups]
-    whole = pool(base.all), pool(other.all)
+def _effect(arm: Arm, content: str, base: Repeats, other: Repeats) -> Effect:
+    """Its p-value is not adjusted yet."""
 
     def compared(value: Callable[[dict[str, float], dict[str, float]], float]) -> Interval:
-        values = [value(a, b) for a, b in zip(before, after, strict=True)]
-        return base.interval(values, value(*whole))
+        values = [value(a, b) for a, b in zip(base.values, other.values, strict=True)]
+        return base.interval(values, value(base.whole.values(), other.whole.values()))
 
-    changes = [b["high_db"] - a["high_db"] for a, b in zip(before, after, strict=True)]
-    change = base.interval(changes, whole[1]["high_db"] - whole[0]["high_db"])
+    changes = [b["high_db"] - a["high_db"] for a, b in zip(base.values, other.values, strict=True)]
+    change = compared(lambda a, b: b["high_db"] - a["high_db"])
     matched = None
-    if arm.loss != SMOOTHED and all(reading.smoothing for reading in base.all):
-        values = [_matched(a, b) for a, b in groups]
-        matched = base.interval(values, _matched(base.all, other.all))
-
-    def make(p: float) -> Effect:
-        return Effect(
-            arm=arm,
-            content=content,
-            change_db=change,
-            frame_ratio=_ratio(compared(lambda a, b: _log(a, b, "frame_error"))),
-            diff_ratio=_ratio(compared(lambda a, b: _log(a, b, "diff_error"))),
-            error_db=compared(lambda a, b: excess_db(b["high_error"], a["high_error"], EPSILON)),
-            matched_db=matched,
-            p=p,
-            outcome=_outcome(change),
-        )
-
-    return make, base.p(changes)
+    if arm.loss != SMOOTHED and base.whole.smoothing:
+        values = [_matched(a, b) for a, b in zip(base.pools, other.pools, strict=True)]
+        matched = base.interval(values, _matched(base.whole, other.whole))
+    return Effect(
+        arm=arm,
+        content=content,
+        change_db=change,
+        frame_ratio=_ratio(compared(lambda a, b: _log(a, b, "frame_error"))),
+        diff_ratio=_ratio(compared(lambda a, b: _log(a, b, "diff_error"))),
+        error_db=compared(lambda a, b: excess_db(b["high_error"], a["high_error"], EPSILON)),
+        matched_db=matched,
+        p=base.p(changes),
+        outcome=_outcome(change),
+    )
 
 
 def _outcome(change: Interval) -> Outcome:
@@ -325,25 +242,11 @@ def _ratio(logarithm: Interval) -> Interval:
     return Interval(math.exp(logarithm.estimate), low, high)
 
 
-def _matched(base: Sequence[Reading], other: Sequence[Reading]) -> float:
+def _matched(base: Pool, other: Pool) -> float:
     """Error power in HF against the least of smoothing at the same frame error, dB."""
-    curve = list(smoothing_curve(base))
-    mean = _Mean(other)
-    allowed = mean(lambda reading: reading.frame_error)
-    pred, ref, joint = _band(HIGH, mean)
-    least = least_error(curve, allowed)
-    return excess_db(max(pred + ref - 2 * joint, 0.0), least, EPSILON)
-
-
-def smoothing_curve(readings: Sequence[Reading]) -> Iterator[tuple[float, float]]:
-    """Frame error and error power in HF for each dose of smoothing, all readings pooled."""
-    clips = sum(reading.clips for reading in readings)
-    for points in zip(*(reading.smoothing for reading in readings), strict=True):
-        weighted = list(zip(points, readings, strict=True))
-        yield (
-            sum(point[0] * reading.clips for point, reading in weighted) / clips,
-            sum(point[1] * reading.clips for point, reading in weighted) / clips,
-        )
+    values = other.values()
+    least = least_error(base.smoothing, values["frame_error"])
+    return excess_db(values["high_error"], least, EPSILON)
 
 
 def least_error(curve: Sequence[tuple[float, float]], allowed: float) -> float:

@@ -33,7 +33,7 @@ from flickerscope.experiment.arms import (
     flicker_form,
     loss_name,
 )
-from flickerscope.experiment.clips import FRAMES, MIDDLE, to_pixels, to_spatial
+from flickerscope.experiment.clips import FRAMES, MIDDLE, NOISE, UNIT, to_pixels, to_spatial
 
 __all__ = [
     "Channel",
@@ -48,14 +48,10 @@ __all__ = [
 
 SCALES: Final = (0.0, 1.0, 8.0)
 """The doses of the difference loss."""
-NOISE: Final = 20.0
-"""Standard deviation of the noise that denoisers see, code values."""
 DISTORTION: Final = 100.0
 """Error that the autoencoder may make in each spatial frequency, code^2."""
 COARSER: Final = 4
 """How much coarser the picture is that a sampler is given; it draws what that lacks."""
-UNIT: Final = 40.0
-"""Standard deviation of the noise that a sampler starts from, code values."""
 STEPS: Final = 32
 """Of a sampler."""
 START: Final = 0.999

@@ -16,10 +16,13 @@ from flickerscope import __version__
 from flickerscope.errors import FlickerscopeError, InputError
 from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm, flicker_form
 from flickerscope.experiment.clips import CLASSES, FRAMES, Content, render
-from flickerscope.experiment.findings import Records
+from flickerscope.experiment.families import FAMILIES
+from flickerscope.experiment.findings import Effect, Finding, Records, find
+from flickerscope.experiment.footage import Footage, load_footage, split
 from flickerscope.experiment.linear import denoiser_null, linear_arms
-from flickerscope.experiment.plan import FORMAT, Plan
+from flickerscope.experiment.plan import FORMAT, LINEAR, LONG, Plan
 from flickerscope.experiment.readings import Reading, smoothed, targets
+from flickerscope.experiment.training import Training, trained_arms
 from flickerscope.losses import SpectralLoss, diff
 from flickerscope.resources import pick_resources, plain_arithmetic, torch_to_ourselves
 from flickerscope.scan.journal import Journal, fingerprint
@@ -54,7 +57,15 @@ class Experiment:
     plan: Plan
     device: str
     """That models were trained on."""
+    sources: tuple[str, ...]
+    """Videos that clips were cut from; none: clips were rendered."""
+    left_out: tuple[str, ...]
+    """Videos that gave none, and why."""
     records: Records
+    findings: list[Finding]
+    """Of every model, loss and class of content."""
+    effects: list[Effect]
+    """Of every loss against the frame loss."""
     checks: Checks
 
 
@@ -66,19 +77,32 @@ class Job:
     part: str
     seed: int
     device: str
+    footage: Footage | None = None
+    """Clips to take in place of rendered ones."""
+    digest: str | None = None
+    """Of the footage."""
 
     @property
     def key(self) -> str:
         """The same for what gives the same numbers; other seeds do not matter."""
-        choices = {name: value for name, value in self.plan.to_dict().items() if name != "seeds"}
-        where = self.device if self.part != "linear" else "cpu"
-        parts = (FORMAT, __version__, torch.__version__, choices, self.part, self.seed, where)
-        return fingerprint(*parts)
+        where = "cpu" if self.part == LINEAR else self.device
+        choices = self.plan.choices(self.part)
+        return fingerprint(
+            FORMAT,
+            __version__,
+            torch.__version__,
+            choices,
+            self.part,
+            self.seed,
+            where,
+            self.digest,
+        )
 
 
 def run_experiment(
     plan: Plan,
     *,
+    clips: str | os.PathLike[str] | None = None,
     device: str = "auto",
     threads: int | None = None,
     journal: str | os.PathLike[str] | None = None,
@@ -88,6 +112,7 @@ def run_experiment(
 
     Args:
         plan: what to do.
+        clips: a folder of videos to cut clips from; default: clips are rendered.
         device: on which models are trained; the linear ones are solved on the CPU in float64.
         threads: processes on the CPU, of one thread each, so that numbers do not depend on how
             many there are; default one a core.
@@ -99,10 +124,14 @@ def run_experiment(
         InputError, OutputError: the journal is none, or cannot be written.
     """
     resources = pick_resources(device, threads=threads)
+    footage = None
+    if clips is not None:
+        footage = load_footage(clips, size=plan.size, resources=resources, progress=progress)
+    digest = None if footage is None else footage.digest
     jobs = [
-        Job(plan, part, seed, str(resources.device))
-        for seed in range(plan.seeds)
+        Job(plan, part, seed, str(resources.device), footage, digest)
         for part in plan.parts
+        for seed in range(plan.seeds)
     ]
     kept: dict[str, dict[str, Any]] = {}
     with nullcontext() if journal is None else _opened(journal) as book:
@@ -112,7 +141,8 @@ def run_experiment(
             kept[record["key"]] = record
             if book is not None:
                 book.add(record)
-    return _collected(plan, str(resources.device), [kept[job.key] for job in jobs])
+    records = [kept[job.key] for job in jobs]
+    return _collected(plan, str(resources.device), footage, records)
 
 
 @contextmanager
@@ -156,32 +186,58 @@ def _done(
 def do_part(job: Job) -> dict[str, Any]:
     """One part for one seed, as a plain record."""
     with torch_to_ourselves():
-        record = _linear(job)
+        if job.part == LINEAR:
+            with plain_arithmetic(torch.device("cpu")):
+                record = _linear(job)
+        else:
+            record = _trained(job)
     return {"key": job.key, "seed": job.seed, "part": job.part, **record}
 
 
 def _linear(job: Job) -> dict[str, Any]:
+    train, test = _contents(job)
+    made = linear_arms(_by_name(train), _by_name(test), _stream(job.seed, "noise"))
+    checks = {
+        "null_gradient": denoiser_null(_all(train), flicker_form(8, FRAMES)),
+        "identity": _identity(made[Arm("per-frame denoiser", FRAME)], test),
+    }
+    return {"checks": checks, "readings": list(_read(made, test))}
+
+
+def _trained(job: Job) -> dict[str, Any]:
     plan = job.plan
+    train, test = _contents(job)
+    training = Training(
+        seed=job.seed,
+        device=torch.device(job.device),
+        checkpoints=plan.long_steps if job.part == LONG else (plan.steps,),
+        rate=plan.rate,
+    )
+    made = dict(trained_arms(FAMILIES[job.part](), _all(train), _by_name(test), training))
     with plain_arithmetic(torch.device("cpu")):
-        train = _contents(job.seed, "training clips", plan.train_clips, plan.size)
-        test = _contents(job.seed, "test clips", plan.test_clips, plan.size)
-        made = linear_arms(
-            {content.name: content.clips for content in train},
-            {content.name: content.clips for content in test},
-            _stream(job.seed, "noise"),
-        )
-        checks = {
-            "null_gradient": denoiser_null(
-                torch.cat([content.clips for content in train]), flicker_form(8, FRAMES)
-            ),
-            "identity": _identity(made[Arm("per-frame denoiser", FRAME)], test),
-        }
-        return {"checks": checks, "readings": list(_read(made, test))}
+        return {"readings": list(_read(made, test))}
 
 
-def _contents(seed: int, stream: str, count: int, size: int) -> list[Content]:
-    generator = _stream(seed, stream)
-    return [Content(name, render(name, count, size, generator), ("",) * count) for name in CLASSES]
+def _contents(job: Job) -> tuple[list[Content], list[Content]]:
+    """Training and test clips."""
+    if job.footage is not None:
+        train, test = split(job.footage, job.seed)
+        return [train], [test]
+    plan, seed = job.plan, job.seed
+    both = []
+    for stream, count in (("training clips", plan.train_clips), ("test clips", plan.test_clips)):
+        generator = _stream(seed, stream)
+        rendered = {name: render(name, count, plan.size, generator) for name in CLASSES}
+        both.append([Content(name, clips, ("",) * count) for name, clips in rendered.items()])
+    return both[0], both[1]
+
+
+def _by_name(contents: Sequence[Content]) -> dict[str, Tensor]:
+    return {content.name: content.clips for content in contents}
+
+
+def _all(contents: Sequence[Content]) -> Tensor:
+    return torch.cat([content.clips for content in contents])
 
 
 def _stream(seed: int, name: str) -> torch.Generator:
@@ -220,7 +276,9 @@ def _identity(made: dict[str, Tensor], test: Sequence[Content]) -> float:
     return worst
 
 
-def _collected(plan: Plan, device: str, records: Sequence[dict[str, Any]]) -> Experiment:
+def _collected(
+    plan: Plan, device: str, footage: Footage | None, records: Sequence[dict[str, Any]]
+) -> Experiment:
     by_arm: dict[Arm, dict[str, dict[int, list[Reading]]]] = {}
     checks = [record["checks"] for record in records if "checks" in record]
     for record in records:
@@ -232,4 +290,14 @@ def _collected(plan: Plan, device: str, records: Sequence[dict[str, Any]]) -> Ex
     if not checks:
         raise InputError("an experiment without its linear part has nothing to check")
     worst = {name: max(check[name] for check in checks) for name in checks[0]}
-    return Experiment(plan=plan, device=device, records=by_arm, checks=Checks(**worst))
+    findings, effects = find(by_arm)
+    return Experiment(
+        plan=plan,
+        device=device,
+        sources=() if footage is None else footage.sources,
+        left_out=() if footage is None else footage.left_out,
+        records=by_arm,
+        findings=findings,
+        effects=effects,
+        checks=Checks(**worst),
+    )

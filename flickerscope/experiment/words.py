@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from flickerscope.experiment.arms import FRAME, SMOOTHED
+from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm
 from flickerscope.experiment.findings import Effect, Finding
 from flickerscope.experiment.run import Experiment
 from flickerscope.stats import Interval
 
-__all__ = ["KEY", "check_sentences", "describe", "listed", "ranged"]
+__all__ = [
+    "KEY",
+    "check_sentences",
+    "describe",
+    "effects_listed",
+    "grouped",
+    "listed",
+    "ranged",
+]
 
 KEY: Final = (
     "excess, deficit: over 1 dB more or less than the reference, with 95 % confidence; calibrated: "
@@ -23,7 +31,15 @@ def describe(result: Experiment) -> str:
     """What was done, in a line."""
     plan = result.plan
     seeds = f"{plan.seeds} seed{'' if plan.seeds == 1 else 's'}"
-    return f"{seeds}, {plan.test_clips} test clips of each class; closed-form linear models"
+    clips = f"{plan.test_clips} test clips of each class, rendered"
+    if result.sources:
+        clips = f"clips of {len(result.sources)} videos, half of them to train on"
+    models = "linear models in closed form"
+    if plan.train:
+        models += f", networks trained for {plan.steps} steps on {result.device}"
+    if plan.long:
+        models += f", denoisers for up to {plan.long_steps[-1]}"
+    return f"{seeds}, {clips}; {models}"
 
 
 def check_sentences(result: Experiment) -> Iterator[str]:
@@ -51,6 +67,16 @@ def ranged(value: Interval | None, digits: int = 1, *, sign: bool = True) -> str
 def listed(findings: Sequence[Finding]) -> list[Finding]:
     """Those that a table shows: what is smoothed afterwards is a control, and left out."""
     return [finding for finding in findings if finding.arm.loss != SMOOTHED]
+
+
+def grouped(arms: Iterable[Arm]) -> list[tuple[str, list[Arm]]]:
+    """Arms by how they were made; those of one model next to one another."""
+    groups: dict[str, dict[str, list[Arm]]] = {}
+    for arm in dict.fromkeys(arms):
+        groups.setdefault(arm.made, {}).setdefault(arm.model, []).append(arm)
+    return [
+        (made, [arm for of in models.values() for arm in of]) for made, models in groups.items()
+    ]
 
 
 def effects_listed(effects: Sequence[Effect]) -> list[Effect]:
