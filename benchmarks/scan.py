@@ -4,6 +4,9 @@ Run it with ``python benchmarks/scan.py`` (about ten minutes on two cores); it m
 500 of 16 to 81 frames and 256 to 512 pixels. All that is timed runs in the same worker processes,
 which are started before, in turn, several times; ratios are of processor time, which does not mind
 what else the machine does. Memory is the peak of the largest process of a whole scan.
+
+With ``--engine ray`` it holds that engine, as a cluster of this machine, against processes of its
+own instead: the same scan in turn, and jobs that do nothing, which show what a job costs.
 """
 
 from __future__ import annotations
@@ -23,7 +26,11 @@ from typing import Any
 import av
 import numpy as np
 
+from flickerscope.scan.cluster import ray_engine
 from flickerscope.scan.job import Choices
+from flickerscope.scan.ledger import Engine
+from flickerscope.scan.lengths import LengthJob, read_lengths
+from flickerscope.scan.local import local_engine
 from flickerscope.scan.pairing import Pairing, pair_folders
 from flickerscope.scan.pool import Outcome, Pool
 from flickerscope.scan.run import run_scan
@@ -33,6 +40,7 @@ from flickerscope.video import encode
 FRAMES = 16, 25, 49, 81
 SIZES = (256, 256), (320, 512), (480, 480), (512, 512)
 RATE = 24
+EMPTY_JOBS = 1000
 VARIANTS: dict[str, dict[str, Any]] = {
     "scan, no motion, not paired": {"motion": False, "paired": False},
     "scan, no motion": {"motion": False},
@@ -119,7 +127,7 @@ class Meter:
             yield Outcome(index=outcome.index, status="ok", value=value)
 
 
-def scan(pairing: Pairing, options: dict[str, Any], engine: Meter) -> None:
+def scan(pairing: Pairing, options: dict[str, Any], engine: Engine) -> None:
     with tempfile.TemporaryDirectory() as out:
         choices = Choices(settings=Settings(**options))
         summary = run_scan(pairing, out, choices=choices, engine=engine)
@@ -154,6 +162,37 @@ def measure(root: Path, workers: int, repeats: int) -> None:
         print(f"{name:30} {ratio:6.2f} {1e3 * cpu / len(paths):8.1f} {len(paths) / wall:8.1f}")
 
 
+def hold_against_local(root: Path, workers: int, repeats: int) -> None:
+    """Time the engine of Ray and processes of this machine at the same work, in turn."""
+    pairing = pair_folders({"pred": root / "pred"}, root / "ref")
+    empty = [LengthJob((), Choices())] * EMPTY_JOBS
+    tasks: dict[str, Callable[[Engine], Any]] = {
+        "scan, no motion, not paired": partial(scan, pairing, {"motion": False, "paired": False}),
+        f"{EMPTY_JOBS} empty jobs": lambda engine: list(engine(read_lengths, empty)),
+    }
+    with (
+        local_engine(device="cpu", workers=workers) as local,
+        ray_engine(device="cpu", workers=workers) as ray,
+    ):
+        engines = {"local": local.engine, "ray": ray.engine}
+        times: dict[tuple[str, str], list[float]] = {(t, e): [] for t in tasks for e in engines}
+        for engine in engines.values():  # imports, compiled loops
+            scan(Pairing(pairing.pairs[: 2 * workers], ()), {"motion": False}, engine)
+        for _ in range(repeats):
+            for name, task in tasks.items():
+                for label, engine in engines.items():
+                    began = time.perf_counter()
+                    task(engine)
+                    times[name, label].append(time.perf_counter() - began)
+    print(f"{2 * len(pairing.pairs)} clips, {workers} workers; seconds on the clock\n")
+    print(f"{'':30} {'local':>7} {'ray':>7} {'ratio':>7}")
+    for name in tasks:
+        ours, theirs = (times[name, label] for label in ("ray", "local"))
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+        seconds = f"{statistics.median(theirs):7.2f} {statistics.median(ours):7.2f}"
+        print(f"{name:30} {seconds} {ratio:7.2f}")
+
+
 def peak_of_scan(root: Path, models: int) -> float:
     """Megabytes of the largest process of a whole scan, in which each clip counts so often."""
     named = [f"--pred={i}={root / 'pred'}" for i in range(models)]
@@ -178,10 +217,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_clips(root, chosen.count)
+        if chosen.engine == "ray":
+            hold_against_local(root, chosen.workers, chosen.repeats)
+            return
         measure(root, chosen.workers, chosen.repeats)
         if not chosen.no_memory:
             print()
