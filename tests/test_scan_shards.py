@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flickerscope.cli import run
 from flickerscope.errors import InputError, OutputError, SettingsError
+from flickerscope.scan import shards
 from flickerscope.scan.job import Choices
 from flickerscope.scan.ledger import RECORDS
 from flickerscope.scan.lock import locked
@@ -72,6 +73,12 @@ def test_merged_shards_are_the_undivided_scan(three, whole, tmp_path) -> None:
     summary = json.loads(whole[SUMMARY])
     assert summary["clips"]["text"] == f"{PAIRS} of {PAIRS} measured"
     assert len(summary["calibration"]) == 2
+
+
+def test_shards_are_read_a_part_at_a_time(three, whole, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(shards, "READ_AT_ONCE", 3000)  # two or three records
+    merge_shards(three, tmp_path)
+    assert contents(tmp_path) == whole
 
 
 def test_the_undivided_scan_goes_on_from_merged_shards(three, whole, tmp_path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -192,7 +193,7 @@ class _Part:
                 place = file.tell()
             if not lines:
                 return
-            yield from zip(numbers, lines, strict=False)
+            yield from zip(islice(numbers, len(lines)), lines, strict=True)
 
 
 def _digest(keys: Iterable[str]) -> str:
