@@ -29,6 +29,7 @@ __all__ = [
     "percentile_interval",
     "signed_rank_p",
     "summarize_batch",
+    "summarize_shift",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -133,6 +134,29 @@ def summarize_batch(values: Values, *, alpha: float = ALPHA, delta: float = DELT
         p=p,
         lower_bound=bound,
         higher=enough and p < alpha and median.estimate >= delta,
+        materially_higher=enough and bound is not None and bound > delta,
+    )
+
+
+def summarize_shift(
+    x: Values, y: Values, *, alpha: float = ALPHA, delta: float = DELTA_DB
+) -> Batch:
+    """Hold independent levels (dB) of two unpaired sets against each other: x above y.
+
+    As `summarize_batch`, with the Hodges-Lehmann shift in place of the median and Mann-Whitney's
+    one-sided test. ``units`` are those of the smaller set.
+    """
+    ours, theirs = _checked(x), _checked(y)
+    shift = hodges_lehmann(ours, theirs, alpha=alpha)
+    bound = hodges_lehmann(ours, theirs, alpha=2 * alpha).low
+    p = mann_whitney_p(ours, theirs, alternative="greater")
+    enough = min(len(ours), len(theirs)) >= LEAST_UNITS
+    return Batch(
+        units=min(len(ours), len(theirs)),
+        median=shift,
+        p=p,
+        lower_bound=bound,
+        higher=enough and p < alpha and shift.estimate >= delta,
         materially_higher=enough and bound is not None and bound > delta,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flickerscope.scan.pairing import Pairing
     from flickerscope.scan.sets import MeasurementSet
     from flickerscope.scan.shards import Shard
+    from flickerscope.scan.unpaired.run import LoneClip
 
 __all__ = ["check_gate_on", "conclude", "scan_command"]
 
@@ -48,6 +49,10 @@ def scan_command(
     pattern: Annotated[
         str | None, typer.Option(metavar="REGEX", help="For --pair regex: its groups are the key.")
     ] = None,
+    unpaired: Annotated[
+        bool,
+        typer.Option("--unpaired", help="Two sets without correspondence: compare distributions."),
+    ] = False,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Leave out what does not pair.")
     ] = False,
@@ -126,18 +131,27 @@ def scan_command(
     measured = base.with_changes(**chosen)
     if saved is not None:
         saved.check(measured)
-    pairing = _pairing(pred_dir, pred or [], ref, saved, list_file, pair, pattern)
-    if dry_run:
+    clips: Sequence[LoneClip] = ()
+    pairing = None
+    if unpaired:
+        clashing = {
+            "--list": list_file, "--shard": shard, "--calibrate": calibrate, "--dry-run": dry_run,
+            "--gate-on": gate_on_what, "--pattern": pattern, "--allow-missing": allow_missing,
+        }  # fmt: skip
+        _refuse(clashing)
+        clips = _lone_clips(*_folders(pred_dir, pred or [], ref), saved, pair)
+    else:
+        pairing = _pairing(pred_dir, pred or [], ref, saved, list_file, pair, pattern)
+    if pairing is not None and dry_run:
         from flickerscope.cli.scan_summary import pairing_table
 
         show(pairing_table(pairing if part is None else part.pairing(pairing), verbose=verbose))
         pairing.check(allow_missing=allow_missing)
         return
-    pairing.check(allow_missing=allow_missing)
+    if pairing is not None:
+        pairing.check(allow_missing=allow_missing)
     from flickerscope.cli.watch import watching
     from flickerscope.scan.job import Choices, checked
-    from flickerscope.scan.run import run_scan
-    from flickerscope.scan.shards import run_shard
 
     with (
         watching(quiet=quiet, plain=no_progress) as watch,
@@ -151,11 +165,10 @@ def scan_command(
             threads=means.threads, cache=cache_of(cache, cache_size),
         )  # fmt: skip
         choices = checked(choices, means.engine)
-        run = partial(run_scan, figure=not no_png) if part is None else partial(run_shard, part)
+        run = _runner(pairing, clips, part, calibrate, not no_png)
         result = run(
-            pairing, out, choices=choices, engine=means.engine, devices=means.devices,
-            saved=None if saved is None else saved.by_path(), calibration=calibrate,
-            overwrite=overwrite, progress=watch,
+            out, choices=choices, engine=means.engine, devices=means.devices,
+            saved=None if saved is None else saved.by_path(), overwrite=overwrite, progress=watch,
         )  # fmt: skip
     if isinstance(result, Mapping):
         conclude(
@@ -172,6 +185,25 @@ def scan_command(
         raise typer.Exit(FAILURE)
 
 
+def _runner(
+    pairing: Pairing | None,
+    clips: Sequence[LoneClip],
+    part: Shard | None,
+    calibration: bool,
+    figure: bool,
+) -> Callable[..., Any]:
+    """What measures pairs, or a part of them, or clips that have none."""
+    from flickerscope.scan.run import run_scan
+    from flickerscope.scan.shards import run_shard
+    from flickerscope.scan.unpaired.run import run_unpaired
+
+    if pairing is None:
+        return partial(run_unpaired, clips, figure=figure)
+    if part is None:
+        return partial(run_scan, pairing, calibration=calibration, figure=figure)
+    return partial(run_shard, part, pairing, calibration=calibration)
+
+
 def conclude(
     summary: Mapping[str, Any],
     out: str,
@@ -184,22 +216,29 @@ def conclude(
     verbose: bool,
 ) -> None:
     """Show what a scan found, hold it against a limit, and exit with the code of both."""
+    lone = summary["kind"] == "unpaired scan"
     if not quiet:
         from flickerscope.cli.scan_summary import scan_summary
+        from flickerscope.cli.unpaired_summary import unpaired_summary
 
-        show(scan_summary(summary, out, verbose=verbose))
+        show((unpaired_summary if lone else scan_summary)(summary, out, verbose=verbose))
     failed = summary["clips"]["failed"]
     if failed:
         complain(f"{summary['clips']['text']}: by name in {Path(out) / 'summary.json'}", FAILURE)
     if limit is not None:
-        from flickerscope.scan.gate import find_breaches
+        from flickerscope.scan.gate import find_breaches, find_shifts_above
         from flickerscope.scan.journal import read_records
         from flickerscope.scan.ledger import RECORDS
 
-        breaches = find_breaches(
-            read_records(Path(out) / RECORDS), limit=limit, on=on, gate=gate,
-            allow_unmeasured=allow_unmeasured,
-        )  # fmt: skip
+        if lone:
+            breaches = find_shifts_above(
+                summary, limit=limit, gate=gate, allow_unmeasured=allow_unmeasured
+            )
+        else:
+            breaches = find_breaches(
+                read_records(Path(out) / RECORDS), limit=limit, on=on, gate=gate,
+                allow_unmeasured=allow_unmeasured,
+            )  # fmt: skip
         gate_on(breaches, failed=bool(failed))
     if failed:
         raise typer.Exit(FAILURE)
@@ -240,14 +279,45 @@ def _pairing(
         if pred_dir is not None or named or ref is not None or by != "stem" or pattern is not None:
             raise SettingsError("--list brings its own pairs: give no folders and no --pair")
         return pair_list(list_file)
+    models, ref = _folders(pred_dir, named, ref)
+    way: Any = by  # checked there
+    names = None if saved is None else [clip.name for clip in saved.clips]
+    return pair_folders(models, ref, names=names, by=way, pattern=pattern)
+
+
+def _refuse(clashing: Mapping[str, Any]) -> None:
+    """Options, by name, that are about pairs."""
+    for name, value in clashing.items():
+        if value:
+            raise SettingsError(f"{name} is about pairs, of which --unpaired has none")
+
+
+def _folders(
+    pred_dir: str | None, named: Sequence[str], ref: str | None
+) -> tuple[dict[str, str], str]:
+    """Of each model, and that of the references."""
     if ref is None:
         raise SettingsError("name the folder of references by --ref, or a list of pairs by --list")
     if (pred_dir is None) == (not named):
         raise SettingsError("name one folder of predictions, or models by --pred NAME=DIR")
-    models = _models(named) if pred_dir is None else {Path(pred_dir).resolve().name: pred_dir}
-    way: Any = by  # checked there
-    names = None if saved is None else [clip.name for clip in saved.clips]
-    return pair_folders(models, ref, names=names, by=way, pattern=pattern)
+    if pred_dir is None:
+        return _models(named), ref
+    return {Path(pred_dir).resolve().name: pred_dir}, ref
+
+
+def _lone_clips(
+    models: dict[str, str], ref: str, saved: MeasurementSet | None, by: str
+) -> list[LoneClip]:
+    """All clips of sets without correspondence."""
+    from flickerscope.scan.unpaired.run import find_clips
+
+    if by not in ("stem", "name"):
+        raise SettingsError(
+            "--unpaired: --pair stem takes {prompt}-{index} for seeds of one prompt, --pair name "
+            "every clip for itself"
+        )
+    clips = None if saved is None else saved.clips
+    return find_clips(models, ref, saved=clips, seeds=by == "stem")
 
 
 def _load_set(ref: str | None) -> MeasurementSet | None:

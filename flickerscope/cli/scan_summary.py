@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from flickerscope.scan.pairing import Pairing
     from flickerscope.stats import Counts
 
-__all__ = ["pairing_table", "scan_summary", "set_summary", "shard_summary"]
+__all__ = [
+    "ENDPOINTS",
+    "STYLES",
+    "files_text",
+    "interval_text",
+    "labelled",
+    "missing_clips",
+    "pairing_table",
+    "scan_summary",
+    "set_summary",
+    "shard_summary",
+]
 
 SHOWN: Final = 10
 """Rows of a list, unless all are asked for."""
@@ -41,14 +52,14 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         *(_model(model, motion=summary["settings"]["motion"]) for model in models),
         *_differences(summary["differences"], verbose),
         *_calibration(summary["calibration"]),
-        *_missing(summary["not_measured"], verbose),
+        *missing_clips(summary["not_measured"], verbose),
         Text(f"\n{summary['citation'] or 'nothing was measured'}", style="dim"),
-        Text(f"\nResults in {printable(out)}: {_files(out)}"),
+        Text(f"\nResults in {printable(out)}: {files_text(out)}"),
     ]
     return Group(*parts)
 
 
-def _files(out: str) -> str:
+def files_text(out: str) -> str:
     """Those that there are."""
     names = ("results.jsonl", "results.csv", "summary.json", "summary.png")
     return ", ".join(name for name in names if (Path(out) / name).exists())
@@ -65,13 +76,13 @@ def _ranking(models: Sequence[Mapping[str, Any]]) -> RenderableType:
         cells = [
             cell
             for name in ENDPOINTS
-            for cell in (_estimate(model[name]), str(model[name]["units"]))
+            for cell in (interval_text(model[name]), str(model[name]["units"]))
         ]
         table.add_row(str(model["rank"]), printable(model["model"]), *cells)
     return table
 
 
-def _estimate(row: Mapping[str, Any]) -> str:
+def interval_text(row: Mapping[str, Any]) -> str:
     """Such as ``+1.2 (+0.4 .. +2.0)``."""
     if row["median"] is None:
         return "none"
@@ -93,10 +104,11 @@ def _model(model: Mapping[str, Any], *, motion: bool) -> RenderableType:
         f" {model['clips']['text']}{'' if same else reading}{lacks}",
         f". By clips: {clips}." if clips else ".",
     )
-    return _labelled(printable(model["model"]), body)
+    return labelled(printable(model["model"]), body)
 
 
-def _labelled(label: str, body: Text) -> RenderableType:
+def labelled(label: str, body: Text) -> RenderableType:
+    """A paragraph beside its name."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="bold cyan", max_width=16, no_wrap=True, overflow="ellipsis")
     grid.add_column(overflow="fold")
@@ -115,7 +127,7 @@ def _differences(rows: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[R
         table.add_row(
             Text(printable(f"{row['model']} - {row['against']}"), overflow="fold"),
             Text(row["name"].split()[-1]),
-            Text(f"{_estimate(row)} dB", justify="right"),
+            Text(f"{interval_text(row)} dB", justify="right"),
             Text(f"p = {row['p_holm']:.2g}"),
         )
     yield table
@@ -135,7 +147,8 @@ def _calibration(rows: Sequence[Mapping[str, Any]] | None) -> Iterator[Renderabl
         yield bullet("between", "references alone: four or more are needed", "cyan")
 
 
-def _missing(clips: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[RenderableType]:
+def missing_clips(clips: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[RenderableType]:
+    """Those that were not measured, and why."""
     shown = clips if verbose else clips[:SHOWN]
     for clip in shown:
         style = "red" if clip["status"] == "failed" else "yellow"
@@ -154,7 +167,7 @@ def set_summary(
 ) -> RenderableType:
     """How many videos a set holds, and which it lacks."""
     written = f"\nThe set is {printable(out)}" if counts.measured else "\nNo set was written"
-    return Group(Text(str(counts)), *_missing(lost, verbose), Text(written))
+    return Group(Text(str(counts)), *missing_clips(lost, verbose), Text(written))
 
 
 def shard_summary(
@@ -163,7 +176,7 @@ def shard_summary(
     """What was measured of a part of a scan, and what is to be done with it."""
     return Group(
         Text(f"shard {shard}: {counts}"),
-        *_missing(lost, verbose),
+        *missing_clips(lost, verbose),
         Text(
             f"\nIts records are in {printable(out)}; when all shards are done, bring them together "
             "with flickerscope merge"

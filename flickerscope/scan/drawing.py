@@ -12,8 +12,9 @@ from flickerscope.report.overview.page import overview_png
 from flickerscope.scan.gather import Exhibit, Gathered
 from flickerscope.scan.readings import ENERGY, FLICKER
 from flickerscope.scan.thumbnail import open_thumbnail
+from flickerscope.scan.unpaired.summary import Sets
 
-__all__ = ["draw_scan", "overview_of"]
+__all__ = ["draw_scan", "draw_sets", "overview_of", "overview_of_sets"]
 
 
 def draw_scan(gathered: Gathered, summary: Mapping[str, Any]) -> bytes:
@@ -32,9 +33,45 @@ def overview_of(gathered: Gathered, summary: Mapping[str, Any]) -> Overview:
             }
             for name, model in gathered.models.items()
         },
-        pictures=[_picture(one) for one in gathered.worst],
+        pictures=[_picture(one) for one in gathered.worst.exhibits],
         citation=summary["citation"] or f"flickerscope {summary['version']}",
     )
+
+
+def draw_sets(sets: Sets, summary: Mapping[str, Any]) -> bytes:
+    """The figure of a scan of sets without correspondence."""
+    return overview_png(overview_of_sets(sets, summary))
+
+
+def overview_of_sets(sets: Sets, summary: Mapping[str, Any]) -> Overview:
+    """What it shows: shifts in the place of excesses, and the readings of the references too."""
+    every = sets.models | {sets.reference.name: sets.reference}
+    return Overview(
+        summary={**summary, "models": [_shifted(model) for model in summary["models"]]},
+        readings={
+            name: {
+                endpoint: _finite(one.column(column))
+                for endpoint, column in (("flicker", FLICKER), ("energy", ENERGY))
+            }
+            for name, one in every.items()
+        },
+        pictures=[_picture(one) for one in sets.worst.exhibits],
+        citation=summary["citation"] or f"flickerscope {summary['version']}",
+        reference={"model": sets.reference.name, **summary["reference"]},
+    )
+
+
+def _shifted(model: Mapping[str, Any]) -> dict[str, Any]:
+    """With the shift where a paired scan has its median, and the units of both sets."""
+    rows = {
+        name: {
+            **model[name],
+            "median": model[name]["shift"],
+            "units": f"{model[name]['units']}, {model[name]['reference_units']}",
+        }
+        for name in ("flicker", "energy")
+    }
+    return {**model, **rows}
 
 
 def _finite(values: Any) -> Any:

@@ -11,7 +11,7 @@ from flickerscope.gate import find_breach
 from flickerscope.judge import Ruling
 from flickerscope.scan.readings import ENERGY, FLICKER, collect
 
-__all__ = ["find_breaches"]
+__all__ = ["find_breaches", "find_shifts_above"]
 
 LEAST_MEASURED = 0.5
 """Share of the clips without which their median says nothing."""
@@ -38,6 +38,27 @@ def find_breaches(
         yield from _of_clips(records, limit, gate, allow_unmeasured)
     else:
         yield from _of_models(records, limit, gate, allow_unmeasured)
+
+
+def find_shifts_above(
+    summary: Mapping[str, Any], *, limit: float, gate: str, allow_unmeasured: bool
+) -> Iterator[str]:
+    """Why models whose clips have no pairs fail a limit (dB) on their shift, a sentence each."""
+    name = "flicker"
+    if gate == "energy" or (gate == "verdict" and summary["primary"] == ENERGY):
+        name = "energy"
+    for model in summary["models"]:
+        row = model[name]
+        counts = row["clips"]
+        share = f"{counts['measured']} of {counts['total'] - counts['failed']} clips"
+        if row["shift"] is None:
+            if not allow_unmeasured:
+                yield f"{model['model']}: not measurable: {share} have a reading"
+        elif row["shift"] > limit:
+            yield (
+                f"{model['model']}: shift of {share}: {row['name']} {row['shift']:+.3g} dB, above "
+                f"the limit of {limit:g}"
+            )
 
 
 def _of_clips(records: Records, limit: float, gate: str, allow_unmeasured: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from flickerscope.scan.pooled import Pooled
 from flickerscope.scan.readings import ModelReadings, Reference, collect
 
-__all__ = ["Exhibit", "Gathered", "gather"]
+__all__ = ["Exhibit", "Gathered", "Worst", "gather"]
 
 WORST: Final = 10
 """Clips that are named as those that flicker most."""
@@ -29,6 +29,27 @@ class Exhibit:
     """Motion-compensated flicker of each tile, code^2."""
 
 
+class Worst:
+    """The clips that flicker most, the worst first."""
+
+    def __init__(self) -> None:
+        self.exhibits: list[Exhibit] = []
+
+    def add(self, one: Exhibit) -> None:
+        """Take one more clip, which is dropped where there are enough that flicker more."""
+        kept = self.exhibits
+        if len(kept) == WORST and _badness(one.clip) <= _badness(kept[-1].clip):
+            return
+        kept.append(one)
+        kept.sort(key=lambda exhibit: _badness(exhibit.clip), reverse=True)
+        del kept[WORST:]
+
+    @property
+    def clips(self) -> list[dict[str, Any]]:
+        """As they are named in the summary."""
+        return [one.clip for one in self.exhibits]
+
+
 @dataclass(slots=True)
 class Gathered:
     """Its size grows with the number of clips by their readings only."""
@@ -41,8 +62,7 @@ class Gathered:
     """By model."""
     reference: Pooled = field(default_factory=Pooled)
     """Each reference once."""
-    worst: list[Exhibit] = field(default_factory=list)
-    """Those that flicker most, the worst first."""
+    worst: Worst = field(default_factory=Worst)
     troubles: list[dict[str, Any]] = field(default_factory=list)
     """Clips that were not measured."""
     place: dict[str, str] | None = None
@@ -58,10 +78,10 @@ class Gathered:
                 )  # fmt: skip
             else:
                 self._exhibit(record)
-                self.pooled.setdefault(record["model"], Pooled()).add(record, "pred")
+                _pool(self.pooled.setdefault(record["model"], Pooled()), record, "pred")
                 if record["ref"] not in pooled:
                     pooled.add(record["ref"])
-                    self.reference.add(record, "ref")
+                    _pool(self.reference, record, "ref")
                 if self.place is None:
                     names = ("plane", "scale", "band")
                     self.place = {name: record["energy"][name] for name in names}
@@ -73,14 +93,17 @@ class Gathered:
             "energy_db": record["energy"]["value"],
             "verdict": record["verdict"]["text"],
         }
-        if len(self.worst) == WORST and badness(clip) <= badness(self.worst[-1].clip):
-            return
-        self.worst.append(Exhibit(clip, record["thumbnail"], record["motion_maps"]["pred"]))
-        self.worst.sort(key=lambda one: badness(one.clip), reverse=True)
-        del self.worst[WORST:]
+        self.worst.add(Exhibit(clip, record["thumbnail"], record["motion_maps"]["pred"]))
 
 
-def badness(clip: Mapping[str, Any]) -> tuple[bool, float, float]:
+def _pool(pooled: Pooled, record: Mapping[str, Any], role: str) -> None:
+    pooled.add(
+        record["spectrum"], role, record["histogram"][role],
+        rate=record["inputs"][role]["measured_rate"], latent=bool(record["deviation"]),
+    )  # fmt: skip
+
+
+def _badness(clip: Mapping[str, Any]) -> tuple[bool, float, float]:
     """Incoherent clips first, then by flicker, then by energy."""
     flicker = clip["flicker_db"]
     return (

@@ -31,6 +31,7 @@ __all__ = [
     "ClipJob",
     "Job",
     "Result",
+    "attempt",
     "check_form",
     "checked",
     "measure_clip",
@@ -157,7 +158,7 @@ def run_job(job: Job) -> list[Result]:
     copies = Copies(choices.cache)
     with Workers.start(resources) as workers, _reference(job, workers, copies) as ref:
         return [
-            _attempt(pred, partial(_compare, pred, ref, job, workers, copies), copies)
+            attempt(pred, partial(_compare, pred, ref, job, workers, copies), copies)
             for pred in job.preds
         ]
 
@@ -263,10 +264,10 @@ def measure_clip(job: ClipJob) -> Result:
                 settings = choices.settings.of_one_video
                 return measurement_content(measure_new(source, settings, workers, ladder=True)[0])
 
-        return _attempt(job.path, work, copies)
+        return attempt(job.path, work, copies)
 
 
-def _attempt(path: str, work: Callable[[], dict[str, Any]], copies: Copies) -> Result:
+def attempt(path: str, work: Callable[[], dict[str, Any]], copies: Copies) -> Result:
     """What ``work`` makes of a clip, or why it makes nothing."""
     started = time.perf_counter()
     trace: str | None = None

@@ -29,14 +29,28 @@ class Pooled:
     counts: dict[int, int] = field(default_factory=dict)
     """Cells by the bin of their power in the headline's band (`flickerscope.histogram`)."""
 
-    def add(self, record: Mapping[str, Any], role: str) -> None:
-        """Take one side of a measured clip, ``pred`` or ``ref``."""
-        for number, count in record["histogram"][role].items():
+    def add(
+        self,
+        spectrum: Mapping[str, Any] | None,
+        role: str,
+        counts: Mapping[str, int],
+        *,
+        rate: float | None,
+        latent: bool,
+    ) -> None:
+        """Take one clip.
+
+        Args:
+            spectrum: power by ``role`` (``pred``, ``ref`` or ``video``), with its ``frequency``.
+            role: which of them.
+            counts: cells by the bin of their power.
+            rate: frames a second.
+            latent: whether it is one.
+        """
+        for number, count in counts.items():
             self.counts[int(number)] = self.counts.get(int(number), 0) + count
-        spectrum = record["spectrum"]
         if spectrum is None:
             return
-        rate = record["inputs"][role]["measured_rate"]
         if not self.clips:
             self.frequency = spectrum["frequency"]
             self.power, self.levels = ([0.0] * len(self.frequency) for _ in range(2))
@@ -45,7 +59,7 @@ class Pooled:
             low, high = self.rates
             self.rates = None if rate is None else (min(low, rate), max(high, rate))
         # A latent has no rounding: the least that its power may be, far below any that is read.
-        least = 1e-12 if record["deviation"] else ROUNDING_POWER / len(self.frequency)
+        least = 1e-12 if latent else ROUNDING_POWER / len(self.frequency)
         for i, power in enumerate(spectrum[role]):
             self.power[i] += power
             self.levels[i] += 10 * math.log10(power + least)

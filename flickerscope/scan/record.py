@@ -10,7 +10,7 @@ from flickerscope.measurement import Measurement, key
 from flickerscope.report.document import comparison_document
 from flickerscope.scan.thumbnail import thumbnail_content
 
-__all__ = ["comparison_content", "measurement_content"]
+__all__ = ["OF_INPUT", "comparison_content", "measurement_content", "sparse"]
 
 WHOLE: Final = (
     *("citation", "unit", "deviation", "verdict", "headline", "motion", "energy", "carried"),
@@ -45,7 +45,7 @@ def comparison_content(result: Comparison) -> dict[str, Any]:
         "paired": _paired(report["paired"]),
         "motion_maps": {role: maps[0] for role, maps in report["motion_maps"].items()},
         "spectrum": spectrum,
-        "histogram": {role: _sparse(values) for role, values in counts.items()},
+        "histogram": {role: sparse(values) for role, values in counts.items()},
         "thumbnail": thumbnail_content(result.pred),
     }
 
@@ -66,6 +66,6 @@ def _paired(paired: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in paired.items() if name not in curves}
 
 
-def _sparse(counts: list[int]) -> dict[str, int]:
+def sparse(counts: list[int]) -> dict[str, int]:
     """Bins that hold anything, by their number."""
     return {str(i): count for i, count in enumerate(counts) if count}

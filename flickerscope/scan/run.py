@@ -33,6 +33,7 @@ __all__ = [
     "measuring",
     "run_scan",
     "with_segment",
+    "write_files",
     "write_results",
 ]
 
@@ -168,17 +169,35 @@ def write_results(
     read = partial(read_records, records)
     gathered = gather(read())
     summary = summarize(gathered, settings, unpaired=unpaired, calibration=calibration)
-    with ExitStack() as staged:  # all are on the disk before any takes the place of an earlier one
-        _text(staged, records.with_name(SUMMARY), lambda file: file.write(to_json(summary)))
-        _text(staged, records.with_name(TABLE), lambda file: write_table(file, read))
-        if figure:
-            from flickerscope.scan.drawing import draw_scan  # loads matplotlib
 
-            data = draw_scan(gathered, summary)
-            _write(staged, records.with_name(FIGURE), lambda path: path.write_bytes(data))
-    if not figure:
-        records.with_name(FIGURE).unlink(missing_ok=True)
+    def draw() -> bytes:
+        from flickerscope.scan.drawing import draw_scan  # loads matplotlib
+
+        return draw_scan(gathered, summary)
+
+    write_files(records, summary, lambda file: write_table(file, read), draw if figure else None)
     return summary
+
+
+def write_files(
+    records: Path,
+    summary: Mapping[str, Any],
+    table: Callable[[IO[str]], object],
+    draw: Callable[[], bytes] | None,
+) -> None:
+    """Write a summary, a table and a figure beside the records.
+
+    Without ``draw`` there is no figure: one that an earlier run drew is removed.
+    """
+    with ExitStack() as staged:  # all are on the disk before any takes the place of an earlier one
+        text = to_json(dict(summary))
+        _text(staged, records.with_name(SUMMARY), lambda file: file.write(text))
+        _text(staged, records.with_name(TABLE), table)
+        if draw is not None:
+            data = draw()
+            _write(staged, records.with_name(FIGURE), lambda path: path.write_bytes(data))
+    if draw is None:
+        records.with_name(FIGURE).unlink(missing_ok=True)
 
 
 def _text(staged: ExitStack, target: Path, write: Callable[[IO[str]], object]) -> None:

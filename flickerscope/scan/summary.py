@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from itertools import combinations
@@ -17,6 +17,7 @@ from flickerscope import __version__
 from flickerscope.scan.calibration import calibrate
 from flickerscope.scan.gather import Gathered
 from flickerscope.scan.pairing import Unpaired
+from flickerscope.scan.pooled import Pooled
 from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference
 from flickerscope.settings import Settings
 from flickerscope.stats import (
@@ -30,7 +31,7 @@ from flickerscope.stats import (
     summarize_batch,
 )
 
-__all__ = ["FORMAT", "schema", "summarize"]
+__all__ = ["FORMAT", "counts_content", "pooled_content", "ranked", "schema", "summarize"]
 
 FORMAT: Final = 1
 """Of the summary. 1: first."""
@@ -75,36 +76,39 @@ def summarize(
         "citation": next((m.citation for m in models.values() if m.citation), None),
         "segment": settings.segment,
         "primary": primary,
-        "clips": _counts(counts),
-        "models": _ranked(summaries, "flicker" if along else "energy"),
+        "clips": counts_content(counts),
+        "models": ranked(summaries, "flicker" if along else "energy"),
         "differences": [
             row for name in (FLICKER, ENERGY) for row in _differences(list(models.values()), name)
         ],
         "calibration": _calibration(gathered.references.values()) if calibration else None,
-        "worst": [one.clip for one in gathered.worst],
+        "worst": gathered.worst.clips,
         "not_measured": gathered.troubles,
         "unpaired": [str(file) for file in unpaired],
-        "pooled": _pooled(gathered),
+        "pooled": pooled_content(gathered.pooled, gathered.reference, gathered.place),
     }
 
 
-def _pooled(gathered: Gathered) -> dict[str, Any]:
-    """Mean spectra, and histograms of the cells' power in the headline's band."""
+def pooled_content(
+    models: Mapping[str, Pooled], reference: Pooled, place: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Mean spectra, and histograms of the cells' power in the headline's band (``place``)."""
     from flickerscope.histogram import EDGES  # loads torch
 
-    sides = [*gathered.pooled.values(), gathered.reference]
+    sides = [*models.values(), reference]
     rates = {rate for side in sides if side.clips for rate in side.rates or (None,)}
     return {
-        "place": gathered.place,
-        "frequency": gathered.reference.frequency,
+        "place": place,
+        "frequency": reference.frequency,
         "frames_per_second": rates.pop() if len(rates) == 1 else None,
         "edges_power": EDGES.tolist(),
-        "models": {name: side.to_dict() for name, side in gathered.pooled.items()},
-        "reference": gathered.reference.to_dict(),
+        "models": {name: side.to_dict() for name, side in models.items()},
+        "reference": reference.to_dict(),
     }
 
 
-def _counts(counts: Counts) -> dict[str, Any]:
+def counts_content(counts: Counts) -> dict[str, Any]:
+    """Denominators as plain values."""
     return {"total": counts.total} | asdict(counts) | {"text": str(counts)}
 
 
@@ -114,7 +118,7 @@ def _model(model: ModelReadings, missing: int) -> dict[str, Any]:
     return {
         "model": model.name,
         "verdict": verdict,
-        "clips": _counts(model.counts()),
+        "clips": counts_content(model.counts()),
         "missing": missing,
         "verdicts": dict(sorted(model.verdicts.items())),
         "flicker": _endpoint(model, FLICKER, flicker),
@@ -133,7 +137,7 @@ def _endpoint(model: ModelReadings, name: str, batch: Batch | None) -> dict[str,
         "name": name,
         "unit": "dB",
         "higher_is_better": False,
-        "clips": _counts(model.counts(name)),
+        "clips": counts_content(model.counts(name)),
     }
     if batch is None:
         names = ("median", "low", "high", "p", "lower_bound")
@@ -159,7 +163,9 @@ def _secondary(model: ModelReadings) -> list[dict[str, Any]]:
             continue
         units = model.units(name)
         if units:
-            rows.append({"name": name, "clips": _counts(model.counts(name))} | _two_sided(units))
+            rows.append(
+                {"name": name, "clips": counts_content(model.counts(name))} | _two_sided(units)
+            )
     return _adjusted(rows)
 
 
@@ -180,12 +186,12 @@ def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
-def _ranked(models: list[dict[str, Any]], primary: str) -> list[dict[str, Any]]:
+def ranked(models: list[dict[str, Any]], primary: str, by: str = "median") -> list[dict[str, Any]]:
     """From the least flicker to the most; those without a reading last."""
 
     def place(model: dict[str, Any]) -> float:
-        median = model[primary]["median"]
-        return math.inf if median is None else median
+        value = model[primary][by]
+        return math.inf if value is None else float(value)
 
     return [{"rank": rank} | model for rank, model in enumerate(sorted(models, key=place), 1)]
 

@@ -62,6 +62,14 @@ class Overview:
     pictures: Sequence[Picture]
     """The worst clips first."""
     citation: str
+    reference: Mapping[str, Any] | None = None
+    """Of sets without correspondence, the references as a row of their own, like the models'; the
+    readings are then levels, dB re 1 code^2."""
+
+    @property
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Sets of clips whose readings are shown."""
+        return self.models if self.reference is None else [*self.models, self.reference]
 
     @property
     def models(self) -> list[Mapping[str, Any]]:
@@ -86,6 +94,8 @@ class Overview:
 
     def look(self, model: str) -> Look:
         """Of a model."""
+        if self.reference is not None and model == self.reference["model"]:
+            return REFERENCE
         names = self.drawn
         colour = COLOURS[names.index(model)] if model in names else "#7f7f7f"
         return Look(model, colour, "-")

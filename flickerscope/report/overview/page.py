@@ -70,6 +70,8 @@ def _title(shown: Overview) -> str:
     if len(models) == 1:
         name, verdict = literal(models[0]["model"]), models[0]["verdict"]
         return wrap(f"{name}: {verdict}", INNER, HEADLINE, 1, "bold")[0]
+    if shown.reference is not None:
+        return f"{len(models)} models against references without correspondence"
     first, last = models[0]["model"], models[-1]["model"]
     title = f"{len(models)} models: no difference found between them"
     if _differ(shown.summary, {first, last}):

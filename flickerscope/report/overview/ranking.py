@@ -59,7 +59,7 @@ def _shown_endpoints(shown: Overview) -> list[str]:
 
 
 def _name_width(shown: Overview) -> float:
-    widest = max(text_width(literal(model["model"]), SMALL) for model in shown.models)
+    widest = max(text_width(literal(model["model"]), SMALL) for model in shown.rows)
     return min(widest, 1.25) + 0.3
 
 
@@ -78,10 +78,12 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
         key = "; ".join(
             f"{'filled' if name == 'flicker' else 'open'}: {ENDPOINTS[name]}" for name in names
         )
-        below = f"{key}; median over units with its 95 % interval; shaded: below 1 dB"
+        what = "Hodges-Lehmann shift" if shown.reference else "median over units"
+        below = f"{key}; {what} with its 95 % interval; shaded: below 1 dB"
         if shown.left_out:
             below += f"; {shown.left_out} models between them are left out"
-        page.heading(MARGIN, top, letter, "Excess over the references", below, INNER)
+        what = "Shift against" if shown.reference else "Excess over"
+        page.heading(MARGIN, top, letter, f"{what} the references", below, INNER)
         left = MARGIN + _name_width(shown)
         right = WIDTH - MARGIN - 1.05
         columns = [right - 1.48 * k for k in range(len(names))][::-1]
@@ -92,7 +94,7 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
             _model_row(page, shown, model, baseline, columns)
             for place, name in enumerate(names):
                 _interval(axes, model, name, k + 0.22 * (place - (len(names) - 1) / 2), shown)
-        _finish(axes, len(models))
+        _finish(axes, len(models), label="shift (dB)" if shown.reference else "excess (dB)")
 
     return head + height + AXIS, draw
 
@@ -139,11 +141,13 @@ def _interval(axes: Axes, model: Mapping[str, Any], name: str, y: float, shown: 
     )  # fmt: skip
 
 
-def _finish(axes: Axes, rows: int, *, label: str = "excess (dB)") -> None:
-    axes.axvspan(-DELTA_DB, DELTA_DB, color=FAINT, alpha=0.45, linewidth=0, zorder=0)
-    axes.axvline(0, color=GREY, linewidth=0.6, zorder=1)
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, -2), max(high, 2))
+def _finish(axes: Axes, rows: int, *, label: str, zero: bool = True) -> None:
+    """``zero``: mark it, and what is too little to matter."""
+    if zero:
+        axes.axvspan(-DELTA_DB, DELTA_DB, color=FAINT, alpha=0.45, linewidth=0, zorder=0)
+        axes.axvline(0, color=GREY, linewidth=0.6, zorder=1)
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, -2), max(high, 2))
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -153,7 +157,7 @@ def _finish(axes: Axes, rows: int, *, label: str = "excess (dB)") -> None:
 
 def _clips(shown: Overview) -> tuple[float, Draw]:
     """The readings of all clips of each model, a column an endpoint."""
-    names, models = _shown_endpoints(shown), shown.models
+    names, models = _shown_endpoints(shown), shown.rows
     height = TALL_ROW * len(models)
 
     def draw(page: Page, top: float, letter: str) -> None:
@@ -180,7 +184,9 @@ def _clips(shown: Overview) -> tuple[float, Draw]:
                 baseline = top + HEAD + TALL_ROW * (k + 0.5) + 0.035
                 text = f"{counts['measured']}/{counts['total']}"
                 page.text(x + width + 0.05, baseline, text, size=SMALL, color=GREY)
-            _finish(axes, len(models), label=f"{ENDPOINTS[name]} (dB)")
+            level = shown.reference is not None
+            unit = "dB re 1 code²" if level else "dB"
+            _finish(axes, len(models), label=f"{ENDPOINTS[name]} ({unit})", zero=not level)
 
     return HEAD + height + AXIS, draw
 

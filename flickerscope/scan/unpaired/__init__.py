@@ -1,0 +1,1 @@
+"""Two sets of clips without correspondence: every clip measured alone, the sets held together."""

@@ -1,0 +1,172 @@
+"""Runs a scan of sets without correspondence: clips into a journal, and from it the results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import IO, Any, Final
+
+from flickerscope import __version__
+from flickerscope.errors import SettingsError
+from flickerscope.report.cells import safe_name, write_csv
+from flickerscope.scan.finding import find_videos, stem_of
+from flickerscope.scan.job import Choices, Result, check_form
+from flickerscope.scan.journal import fingerprint, read_records
+from flickerscope.scan.ledger import Engine, Group, Progress, identities_of, open_ledger
+from flickerscope.scan.lengths import find_segment
+from flickerscope.scan.pairing import INDEXED
+from flickerscope.scan.readings import ENERGY, FLICKER
+from flickerscope.scan.remote import join
+from flickerscope.scan.run import write_files
+from flickerscope.scan.sets import Saved
+from flickerscope.scan.unpaired.content import LoneJob, run_lone
+from flickerscope.scan.unpaired.summary import (
+    REFERENCE,
+    gather_sets,
+    levels_of,
+    summarize_sets,
+)
+
+__all__ = ["LoneClip", "find_clips", "run_unpaired"]
+
+RECORD_FORMAT: Final = 1
+COLUMNS: Final = ("role", "model", "name", "prompt", "path", "status", "reason", "flicker_db",
+                  "energy_db")  # fmt: skip
+RENAMED: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoneClip:
+    """A clip of one of the sets."""
+
+    role: str
+    """``pred`` or ``ref``."""
+    model: str
+    name: str
+    path: str
+    prompt: str | None
+    """What the seeds of one prompt have in common; ``None``: the clip stands for itself."""
+
+
+def find_clips(
+    models: Mapping[str, str],
+    ref: str,
+    *,
+    saved: Iterable[Saved] | None = None,
+    seeds: bool = True,
+) -> list[LoneClip]:
+    """All clips of the models' folders and of the references, which come first.
+
+    Args:
+        models: folder by name.
+        ref: folder, or the file of a set.
+        saved: what that set holds.
+        seeds: predictions of the names ``{prompt}-{index}`` are seeds of one prompt.
+
+    Raises:
+        InputError: a folder holds no videos.
+        SettingsError: a folder is on both sides.
+    """
+    names = find_videos(ref) if saved is None else [clip.name for clip in saved]
+    clips = [_clip("ref", REFERENCE, ref, name, seeds=False) for name in names]
+    for model, folder in models.items():
+        if os.path.realpath(folder) == os.path.realpath(ref):
+            raise SettingsError(f"{folder}: is both the predictions' and the references' folder")
+        clips += [_clip("pred", model, folder, name, seeds=seeds) for name in find_videos(folder)]
+    return clips
+
+
+def _clip(role: str, model: str, folder: str, name: str, *, seeds: bool) -> LoneClip:
+    found = INDEXED.fullmatch(stem_of(name)) if seeds else None
+    return LoneClip(
+        role=role,
+        model=model,
+        name=name,
+        path=join(folder, name),
+        prompt=None if found is None else found["prompt"],
+    )
+
+
+def run_unpaired(
+    clips: Sequence[LoneClip],
+    out: str | os.PathLike[str],
+    *,
+    choices: Choices,
+    engine: Engine,
+    devices: Sequence[str] = ("cpu",),
+    saved: Mapping[str, Saved] | None = None,
+    figure: bool = False,
+    overwrite: bool = False,
+    work: Callable[[LoneJob], list[Result]] = run_lone,
+    progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Measure all clips and write the results into a folder; returns the summary.
+
+    As `flickerscope.scan.run.run_scan`, which see for the arguments and the errors: an earlier run
+    is gone on with, and the results are the same byte for byte.
+    """
+    saved = saved or {}
+    check_form(choices, [clip.path for clip in clips])
+    if choices.settings.segment is None:
+        pairs = [(clip.path, clip.path) for clip in clips]
+        segment = find_segment(pairs, choices, engine, saved=saved)
+        choices = replace(choices, settings=choices.settings.with_changes(segment=segment))
+    heads = [
+        {name: getattr(clip, name) for name in ("role", "model", "name", "path", "prompt")}
+        for clip in clips
+    ]
+    shared = fingerprint("unpaired", RECORD_FORMAT, __version__, choices.to_dict())
+    identities = identities_of(clip.path for clip in clips if clip.path not in saved)
+    identities |= {path: fingerprint(one.text) for path, one in saved.items()}
+    keys = [
+        fingerprint(shared, head, identities[clip.path])
+        for clip, head in zip(clips, heads, strict=True)
+    ]
+
+    def job_of(number: int, group: Group) -> LoneJob:
+        path = clips[group[0]].path
+        return LoneJob(
+            path=path,
+            choices=choices,
+            device=devices[number % len(devices)],
+            saved=saved[path].text if path in saved else None,
+        )
+
+    with open_ledger(out, heads, keys, overwrite=overwrite, progress=progress) as ledger:
+        ledger.run(engine, work, [(i,) for i in ledger.missing], job_of)
+        records = ledger.finish()
+        read = partial(read_records, records)
+        sets = gather_sets(read())
+        summary = summarize_sets(sets, choices.settings)
+
+        def draw() -> bytes:
+            from flickerscope.scan.drawing import draw_sets  # loads matplotlib
+
+            return draw_sets(sets, summary)
+
+        write_files(records, summary, lambda file: _table(file, read), draw if figure else None)
+        return summary
+
+
+def _table(file: IO[str], read: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+    """A row a clip: levels in dB re 1 code^2."""
+    columns = dict.fromkeys((*COLUMNS, *(name for row in _rows(read()) for name in row)))
+    write_csv(file, list(columns), _rows(read()))
+
+
+def _rows(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        row = {name: record[name] for name in COLUMNS if name in record}
+        row |= {name: safe_name(row[name]) for name in ("name", "path")}
+        if record["status"] == "measured":
+            for name, value in levels_of(record):
+                row[RENAMED.get(name) or f"{name.replace(' ', '_')}_db"] = value
+            motion = record["motion"]["video"] or {}
+            row |= {name: motion.get(name) for name in ("flicker", "coverage", "area", "speed")}
+            side = record["input"]
+            row |= {"power": record["energy"]["power"], "frames": side["frames_measured"],
+                    "rate": side["measured_rate"], "segment": record["segment"],
+                    "warnings": "; ".join(record["warnings"])}  # fmt: skip
+        yield row

@@ -1,0 +1,294 @@
+"""How two sets of clips without correspondence differ: the statistics, with their denominators."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from flickerscope import __version__
+from flickerscope.scan.gather import Exhibit, Worst
+from flickerscope.scan.pooled import Pooled
+from flickerscope.scan.readings import ENERGY, FLICKER
+from flickerscope.scan.summary import counts_content, pooled_content, ranked
+from flickerscope.settings import Settings
+from flickerscope.stats import (
+    Batch,
+    Counts,
+    Floats,
+    average_within,
+    holm,
+    judge_batch,
+    mann_whitney_p,
+    summarize_shift,
+)
+
+__all__ = ["REFERENCE", "Sets", "gather_sets", "summarize_sets"]
+
+FORMAT: Final = 1
+"""Of the summary. 1: first."""
+KIND: Final = "unpaired scan"
+REFERENCE: Final = "references"
+"""Stands for the set that all models are held against."""
+ALONG_MOTION: Final = ("slow", "moving", "texture", "cb", "cr")
+
+
+@dataclass(slots=True)
+class ClipSet:
+    """Levels of the clips of one set; rows are clips, in their order."""
+
+    name: str
+    prompts: list[str | None] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, array[float]] = field(default_factory=dict)
+    """``10 log10(P + eps)`` in dB re 1 code^2 by name, not a number where there is none."""
+    incoherent: int = 0
+    """Clips whose pictures are drawn anew rather than moved."""
+    pooled: Pooled = field(default_factory=Pooled)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Take one more clip."""
+        status = record["status"]
+        values = dict(levels_of(record)) if status == "measured" else {}
+        for name in values:
+            if name not in self.columns:
+                self.columns[name] = array("d", [math.nan]) * len(self.prompts)
+        for name, column in self.columns.items():
+            column.append(values.get(name, math.nan))
+        self.prompts.append(record["prompt"])
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if status == "measured":
+            motion = record["motion"]["video"]
+            self.incoherent += bool(motion is not None and motion["redrawn"])
+            self.pooled.add(
+                record["spectrum"], "video", record["histogram"],
+                rate=record["input"]["measured_rate"], latent=bool(record["deviation"]),
+            )  # fmt: skip
+
+    def column(self, name: str) -> Floats:
+        """Levels of all clips, dB."""
+        values = self.columns.get(name)
+        return np.full(len(self.prompts), math.nan) if values is None else np.array(values)
+
+    def units(self, name: str) -> list[float]:
+        """Levels of independent units, dB: the seeds of a prompt averaged."""
+        values = self.column(name)
+        kept = np.flatnonzero(np.isfinite(values))
+        if not len(kept):
+            return []
+        return list(average_within(values[kept], [self.prompts[i] for i in kept]))
+
+    def counts(self, name: str | None = None) -> Counts:
+        """How many clips have a reading, or were measured at all."""
+        failed, measured = (self.statuses.get(s, 0) for s in ("failed", "measured"))
+        if name is not None:
+            measured = int(np.isfinite(self.column(name)).sum())
+        return Counts(measured, len(self.prompts) - failed - measured, failed)
+
+
+@dataclass(slots=True)
+class Sets:
+    """All that the summary and the figure show."""
+
+    models: dict[str, ClipSet] = field(default_factory=dict)
+    reference: ClipSet = field(default_factory=lambda: ClipSet(REFERENCE))
+    worst: Worst = field(default_factory=Worst)
+    troubles: list[dict[str, Any]] = field(default_factory=list)
+    place: dict[str, str] | None = None
+    citation: str | None = None
+    rates: set[float | None] = field(default_factory=set)
+
+
+def gather_sets(records: Iterable[Mapping[str, Any]]) -> Sets:
+    """Go once through the records of all clips."""
+    found = Sets()
+    for record in records:
+        if record["role"] == "ref":
+            found.reference.add(record)
+        else:
+            found.models.setdefault(record["model"], ClipSet(record["model"])).add(record)
+        named = {name: record[name] for name in ("model", "name", "path")}
+        if record["status"] != "measured":
+            found.troubles.append(
+                named | {"status": record["status"], "reason": record["reason"]}
+            )  # fmt: skip
+            continue
+        found.citation = found.citation or record["citation"]
+        found.rates.add(record["input"]["measured_rate"])
+        if found.place is None:
+            names = ("plane", "scale", "band")
+            found.place = {name: record["energy"][name] for name in names}
+        if record["role"] == "pred":
+            found.worst.add(Exhibit(named | _badness(record), record["thumbnail"],
+                                    record["motion_map"]))  # fmt: skip
+    return found
+
+
+def _badness(record: Mapping[str, Any]) -> dict[str, Any]:
+    motion = record["motion"]["video"]
+    redrawn = motion is not None and motion["redrawn"]
+    levels = dict(levels_of(record))
+    return {
+        "flicker_db": levels.get(FLICKER),
+        "energy_db": levels[ENERGY],
+        "verdict": "incoherent" if redrawn else "",
+    }
+
+
+def levels_of(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Readings of a measured clip in dB re 1 code^2, with what rounding or noise adds to them."""
+    from flickerscope.excess import FLICKER_EPSILON  # loads torch
+
+    motion, energy, epsilons = record["motion"]["video"], record["energy"], record["epsilons"]
+    if motion is not None and record["headline"]["value"] is not None:
+        yield FLICKER, _level(motion["flicker"], FLICKER_EPSILON)
+        for name in ALONG_MOTION:
+            if name != "texture" and motion[name] is not None:
+                yield name, _level(motion[name], FLICKER_EPSILON)
+    yield ENERGY, _level(energy["power"], epsilons[energy["band"]])
+    main = energy["plane"], energy["scale"], energy["band"]
+    for row in record["results"]:
+        place = row["plane"], row["scale"], row["band"]
+        if place != main:
+            yield "energy " + "/".join(place), _level(row["power"], epsilons[row["band"]])
+
+
+def _level(power: float, epsilon: float) -> float:
+    return 10 * math.log10(max(max(power, 0.0) + epsilon, 1e-12))
+
+
+def summarize_sets(sets: Sets, settings: Settings) -> dict[str, Any]:
+    """The summary as plain values: what ``summary.json`` holds.
+
+    Args:
+        sets: from the records of every clip.
+        settings: of the scan, with its segment length.
+    """
+    every = [sets.reference, *sets.models.values()]
+    totals = [one.counts() for one in every]
+    counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
+                                            for c in totals), strict=True)))  # fmt: skip
+    along = bool(sets.reference.units(FLICKER)) and any(
+        model.units(FLICKER) for model in sets.models.values()
+    )
+    models = [_model(model, sets.reference) for model in sets.models.values()]
+    pooled = {name: model.pooled for name, model in sets.models.items() if model.pooled.counts}
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "version": __version__,
+        "settings": settings.to_dict(),
+        "citation": sets.citation,
+        "segment": settings.segment,
+        "primary": FLICKER if along else ENERGY,
+        "clips": counts_content(counts),
+        "reference": _side(sets.reference),
+        "models": ranked(models, "flicker" if along else "energy", "shift"),
+        "worst": sets.worst.clips,
+        "not_measured": sets.troubles,
+        "warnings": _warnings(sets),
+        "pooled": pooled_content(pooled, sets.reference.pooled, sets.place),
+    }
+
+
+def _side(side: ClipSet) -> dict[str, Any]:
+    """A set by itself: denominators, and the median level."""
+    return {"clips": counts_content(side.counts()), "incoherent": side.incoherent} | {
+        label: {"clips": counts_content(side.counts(name)), "median_level": _median(side, name)}
+        for label, name in (("flicker", FLICKER), ("energy", ENERGY))
+    }
+
+
+def _median(side: ClipSet, name: str) -> float | None:
+    units = side.units(name)
+    return float(np.median(units)) if units else None
+
+
+def _warnings(sets: Sets) -> list[str]:
+    if len(sets.rates) > 1:
+        texts = sorted("unknown" if rate is None else f"{rate:.5g}" for rate in sets.rates)
+        text = (
+            f"the clips have different frame rates ({', '.join(texts)} frames/s): their readings "
+            "are by the frame; --bands hz compares the same frequencies"
+        )
+        return [text]
+    return []
+
+
+def _model(model: ClipSet, reference: ClipSet) -> dict[str, Any]:
+    flicker, energy = (_shift(model, reference, name) for name in (FLICKER, ENERGY))
+    verdict = "too few clips" if energy is None else judge_batch(energy, flicker)
+    return {
+        "model": model.name,
+        "verdict": verdict,
+        "clips": counts_content(model.counts()),
+        "incoherent": model.incoherent,
+        "flicker": _endpoint(model, reference, FLICKER, flicker),
+        "energy": _endpoint(model, reference, ENERGY, energy),
+        "secondary": _secondary(model, reference),
+    }
+
+
+def _shift(model: ClipSet, reference: ClipSet, name: str) -> Batch | None:
+    ours, theirs = model.units(name), reference.units(name)
+    return summarize_shift(ours, theirs) if ours and theirs else None
+
+
+def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None) -> dict[str, Any]:
+    head = {
+        "name": name,
+        "unit": "dB",
+        "higher_is_better": False,
+        "clips": counts_content(model.counts(name)),
+        "median_level": _median(model, name),
+        "units": len(model.units(name)),
+        "reference_units": len(reference.units(name)),
+    }
+    if batch is None:
+        empty = dict.fromkeys(("shift", "low", "high", "p", "lower_bound", "above"))
+        return head | empty | {"higher": False, "materially_higher": False}
+    return head | {
+        "shift": batch.median.estimate,
+        "low": batch.median.low,
+        "high": batch.median.high,
+        "p": batch.p,
+        "lower_bound": batch.lower_bound,
+        "above": _above(model.units(name), reference.units(name)),
+        "higher": batch.higher,
+        "materially_higher": batch.materially_higher,
+    }
+
+
+def _above(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Probability that a clip of the model lies above one of the references; ties count half."""
+    ordered = np.sort(theirs)
+    below = np.searchsorted(ordered, ours, "left") + np.searchsorted(ordered, ours, "right")
+    return float(below.sum() / (2 * len(ours) * len(theirs)))
+
+
+def _secondary(model: ClipSet, reference: ClipSet) -> list[dict[str, Any]]:
+    """All other readings, two-sided, adjusted for their number."""
+    rows: list[dict[str, Any]] = []
+    for name in model.columns:
+        ours, theirs = model.units(name), reference.units(name)
+        if name in (FLICKER, ENERGY) or not ours or not theirs:
+            continue
+        interval = summarize_shift(ours, theirs).median
+        rows.append(
+            {
+                "name": name,
+                "clips": counts_content(model.counts(name)),
+                "units": len(ours),
+                "reference_units": len(theirs),
+                "shift": interval.estimate,
+                "low": interval.low,
+                "high": interval.high,
+                "p": mann_whitney_p(ours, theirs),
+            }
+        )
+    adjusted = holm([row["p"] for row in rows])
+    return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
