@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from flickerscope.suffixes import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.progress import Progress as Bar
 
     from flickerscope.comparison import Progress
     from flickerscope.measurement import Measurement
@@ -41,6 +43,9 @@ MANY_PICTURES = 3
 
 OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
+
+LONG = 2.0
+"""Seconds after which a user wants to know what takes so long."""
 
 
 def complain(error: object, code: int) -> int:
@@ -126,6 +131,7 @@ def progress_bar(hidden: bool, *, unit: str = "frames") -> Iterator[Progress | N
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        _prepare(bar)
         tasks: dict[str, Any] = {}
 
         def report(name: str, frames: int, promised: int | None) -> None:
@@ -134,3 +140,18 @@ def progress_bar(hidden: bool, *, unit: str = "frames") -> Iterator[Progress | N
             bar.update(tasks[name], completed=frames)
 
         yield report
+
+
+def _prepare(bar: Bar) -> None:
+    """Load the compiled loops; where that takes long, say why."""
+    from flickerscope.compiled.door import prepare
+
+    task = bar.add_task("compiling, once after an installation", total=None, visible=False)
+    timer = threading.Timer(LONG, lambda: bar.update(task, visible=True))
+    timer.start()
+    try:
+        prepare()
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.remove_task(task)
