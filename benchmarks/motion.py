@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import av
@@ -45,6 +46,7 @@ from flickerscope.inputs.source import Plane, Source
 from flickerscope.measurement import key
 from flickerscope.motion import LucasKanade, MotionField, flicker
 from flickerscope.motion.filters import blur
+from flickerscope.motion.raft import Raft
 from flickerscope.segments import CutDetector
 from flickerscope.video import encode
 
@@ -61,7 +63,12 @@ REPEAT_RATIO, REPEAT_SHARE = 0.1, 0.2
 SAME_FOOTAGE = 0.98
 """Correlation of two small pictures from which on they show the same."""
 
-FLOWS: dict[str, Callable[[], MotionField]] = {"lucas-kanade": LucasKanade}
+FLOWS: dict[str, Callable[[], MotionField]] = {
+    "lucas-kanade": LucasKanade,
+    "raft": lambda: Raft.load(size="large"),
+    "raft-small": lambda: Raft.load(size="small"),
+}
+"""RAFT wants torchvision, and its weights where torch.hub keeps them; it downloads nothing."""
 
 Floats = NDArray[np.float64]
 Readings = dict[str, float | None]
@@ -476,8 +483,14 @@ def vbench(clip: Clip) -> Readings:
     return {"VBench": float(np.abs(np.diff(clip.bgr.astype(np.float32), axis=0)).mean())}
 
 
+@cache
+def field_of(flow: str) -> MotionField:
+    """Loaded once a process."""
+    return FLOWS[flow]()
+
+
 def estimators(flow: str) -> dict[str, Callable[[Clip], Readings]]:
-    field = FLOWS[flow]()
+    field = field_of(flow)
     return {"motion": lambda clip: motion(clip, field), "energy": energy, "vbench": vbench}
 
 
@@ -730,7 +743,7 @@ def work(task: Task) -> tuple[list[Row], dict[str, float]]:
             readings |= run(clip)
         rows.append(Row(task.window.name, task.window.source, name, readings))
         if task.timed and name == "clean":
-            times = costs(clip, FLOWS[task.flow]())
+            times = costs(clip, field_of(task.flow))
     return rows, times
 
 
@@ -788,6 +801,10 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(1)
+    try:
+        field_of(arguments.flow)
+    except FlickerscopeError as error:
+        sys.exit(str(error))
     windows, skipped = find_windows(files_in(arguments.folders), arguments.windows, tell_terminal)
     windows = windows[: arguments.clips]
     if not windows:

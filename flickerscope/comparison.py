@@ -10,7 +10,7 @@ from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
 from flickerscope.inputs import open_source, refuse_unused, taken_by
 from flickerscope.inputs.rate import FrameRate
 from flickerscope.inputs.source import MOST_PIXELS, FileOptions
-from flickerscope.judge import Evidence, Ruling, Verdict
+from flickerscope.judge import Evidence, Ruling, Verdict, find_unfollowed
 from flickerscope.kernel import Workers
 from flickerscope.match import Match, Progress, Side, frame_counter
 from flickerscope.measure import measure_new
@@ -79,8 +79,13 @@ class Comparison:
 
     @property
     def flicker_db(self) -> float | None:
-        """Motion-compensated flicker against the reference, dB; ``None``: not measured."""
-        return None if self.motion is None else self.motion.excess_db
+        """Motion-compensated flicker against the reference, dB.
+
+        ``None`` where it is not measured, or the motion of one of them cannot be followed.
+        """
+        if self.motion is None or find_unfollowed(self.motion, self.settings) is not None:
+            return None
+        return self.motion.excess_db
 
     @property
     def energy_db(self) -> float:

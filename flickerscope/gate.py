@@ -34,6 +34,8 @@ def find_breach(
         return _over(energy_db, limit, "high-frequency energy")
     if ruling.verdict == "incoherent":
         return f"incoherent: {ruling.basis}"
+    if gate == "motion" and flicker_db is None and ruling.ground == "motion":
+        flicker_db = ruling.value_db  # along the motion of the reference
     if gate == "motion" and flicker_db is None:
         return None if allow_unmeasured else "not measurable: no motion-compensated flicker"
     if ruling.verdict == "not measurable":

@@ -17,7 +17,7 @@ from flickerscope.motion import CarriedReading
 from flickerscope.settings import Settings
 from flickerscope.spectrum import SECOND_DIFFERENCE, Transform
 
-__all__ = ["Evidence", "Pace", "Ruling", "Verdict", "judge"]
+__all__ = ["Evidence", "Pace", "Ruling", "Verdict", "find_unfollowed", "judge"]
 
 Verdict = Literal[
     "flickers more",
@@ -136,8 +136,9 @@ def judge(evidence: Evidence) -> Ruling:
     2. Both read the same in every band: no difference.
     3. The motion in the reference cannot be followed: not measurable.
     4. It can be, and that in the prediction cannot: incoherent, where its picture is drawn anew;
-       not measurable, where it is too fast. Unless the two are in step and the motion of the
-       reference carries the prediction: then its flicker along that decides.
+       not measurable, where it moves too fast or changes as no motion does. Unless the two are in
+       step and the motion of the reference carries the prediction: then its flicker along that
+       decides.
     5. The motion-compensated flicker, that near a quarter cycle/frame, or the area that flickers
        is larger or smaller.
     6. Only the high-frequency energy is.
@@ -191,7 +192,10 @@ def _stand_still(evidence: Evidence, calm: Pace, other: Pace) -> bool:
     motion, limit = evidence.motion, evidence.settings.still_speed
     if motion is None:
         return calm.still and other.fast
-    sides = motion.pred, motion.ref
+    sides = [motion.ref]
+    if not (_is_lost(motion, evidence.settings) and evidence.carried and evidence.carried.valid):
+        # Else the prediction moves as the reference does, and its own motion is an error.
+        sides.append(motion.pred)
     return all(side.speed < limit and side.moving_share < MOST_MOVING for side in sides)
 
 
@@ -209,25 +213,39 @@ def _unmeasured(evidence: Evidence) -> Ruling | None:
         if reason == SWITCHED_OFF or evidence.settings.latent:
             return None
         return Ruling("not measurable", reason, "coverage", None)
-    coverage = evidence.motion.ref.coverage
-    if coverage < least:
+    if evidence.motion.ref.coverage < least:
         return Ruling(
             "not measurable",
-            f"coverage {percent(coverage)}: the motion in the reference can be followed in less "
-            f"than {percent(least)} of it",
+            f"coverage {percent(evidence.motion.ref.coverage)}: the motion in the reference can be "
+            f"followed in less than {percent(least)} of it",
             "coverage",
             None,
         )
     return None
 
 
+def find_unfollowed(motion: MotionExcess, settings: Settings) -> str | None:
+    """Why the motion-compensated flicker of two videos is not to be relied on, if so."""
+    pred, ref, least = motion.pred.coverage, motion.ref.coverage, settings.min_coverage
+    if ref < least:
+        return f"coverage {percent(ref)} of the reference, {percent(least)} are needed"
+    if _is_lost(motion, settings):
+        return f"coverage {percent(pred)} of the prediction, {percent(ref)} of the reference"
+    return None
+
+
+def _is_lost(motion: MotionExcess, settings: Settings) -> bool:
+    """Whether the motion of the prediction cannot be followed, while that of the reference can."""
+    return motion.pred.coverage < min(settings.min_coverage, motion.ref.coverage / 2)
+
+
 def _lost(evidence: Evidence) -> Ruling | None:
     """The motion of the prediction cannot be followed, while that of the reference can."""
     if evidence.motion is None:
         return None
-    pred, ref = evidence.motion.pred, evidence.motion.ref
-    if pred.coverage >= min(evidence.settings.min_coverage, ref.coverage / 2):
+    if not _is_lost(evidence.motion, evidence.settings):
         return None
+    pred, ref = evidence.motion.pred, evidence.motion.ref
     text = (
         f"the motion that can be followed in {percent(ref.coverage)} of the reference can be "
         f"followed in {percent(pred.coverage)} of the prediction"
@@ -239,7 +257,12 @@ def _lost(evidence: Evidence) -> Ruling | None:
             return more
     if pred.redrawn:
         return Ruling("incoherent", text, "coverage", None)
-    return Ruling("not measurable", f"{text}: too fast, or drawn anew", "coverage", None)
+    return Ruling(
+        "not measurable",
+        f"{text}: it moves too fast, or changes as no motion does",
+        "coverage",
+        None,
+    )
 
 
 def _carried_more(carried: CarriedReading, settings: Settings) -> Ruling | None:

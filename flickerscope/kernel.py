@@ -148,7 +148,7 @@ class Kernel:
         count = -(-len(starts) // self.workers.count)
         parts = [starts[i : i + count] for i in range(0, len(starts), count)]
         shares: list[_Share] | list[_FastShare]
-        if self.fast is not None and takes(*pieces, kinds=COMPILED):
+        if self.fast is not None and self.fast.takes(pieces):
             shares = [_FastShare(self.fast, pieces, part, kept) for part in parts]
         else:
             shares = [_Share(self, pieces, part, kept) for part in parts]
@@ -257,9 +257,15 @@ class _Fast:
     """What the compiled loops want to know of a transform; see `measure_cells`."""
 
     window: npt.NDArray[np.float32]
+    """Times the scale of the samples."""
     leaks: npt.NDArray[np.float32]
     gains: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
+
+    def takes(self, pieces: Sequence[torch.Tensor]) -> bool:
+        """Whether there are loops for a segment: in one piece or in two, as the buffer holds it."""
+        frames = sum(len(piece) for piece in pieces)
+        return takes(*pieces, kinds=COMPILED) and len(pieces) <= 2 and frames == len(self.window)
 
     @classmethod
     def of(cls, transform: Transform, scale: float) -> _Fast | None:
@@ -272,10 +278,11 @@ class _Fast:
             return None
         window = transform.window.numpy()
         leaks = np.fft.rfft(window)[1:] / window.sum()
-        gains = np.full(frames // 2, 2 * scale**2 / (frames * (window**2).sum()))
+        gains = np.full(frames // 2, 2 / (frames * (window**2).sum()))
         gains[-1] /= 2  # at the Nyquist frequency
         return cls(
-            window=window.astype(np.float32),
+            # Scaled before it is squared: float32 has no room for the squares of large samples.
+            window=(scale * window).astype(np.float32),
             leaks=np.stack([leaks.real, leaks.imag]).astype(np.float32),
             gains=gains.astype(np.float32),
             weights=transform.weights.numpy().astype(np.float32),

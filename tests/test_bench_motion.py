@@ -125,3 +125,12 @@ def test_excess_changes_its_sign_when_the_sides_change(bench: ModuleType) -> Non
     for name in bench.READINGS:
         assert bench.excess(name, 3.0, 2.0) == pytest.approx(-bench.excess(name, 2.0, 3.0))
     assert bench.excess("MC luminance", 0.9, -0.05) == pytest.approx(10)
+
+
+def test_a_flow_without_its_weights_ends_in_one_line(
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["motion.py", str(tmp_path), "--flow", "raft"])
+    with pytest.raises(SystemExit, match="RAFT"):
+        bench.main()

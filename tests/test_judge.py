@@ -389,6 +389,56 @@ def test_a_gate_on_motion_is_breached_where_there_is_none():
     assert find_breach(found, 0.0, None, limit=3.0, gate="motion", allow_unmeasured=True) is None
 
 
+def test_a_gate_on_motion_takes_the_flicker_along_the_motion_of_the_reference():
+    found = ruling("flickers more", "motion", 9.0)
+    assert find_breach(found, 0.0, None, limit=3.0, gate="motion") is not None
+    assert find_breach(found, 0.0, None, limit=12.0, gate="motion") is None
+
+
+def test_local_pulsation_of_a_still_picture_is_flicker_though_nothing_can_be_followed():
+    """It looks like motion, but the reference that the video is in step with has none."""
+    random = np.random.default_rng(0)
+    still = np.kron(random.integers(40, 216, (24, 36)), np.ones((6, 6)))
+    phase = np.kron(random.uniform(0, 2 * np.pi, (9, 14)), np.ones((16, 16)))[:144, :216]
+    times = np.arange(64)[:, None, None]
+    pred = still + 10 * np.cos(2 * np.pi * 0.18 * times + phase)
+    codes = [np.rint(x).clip(0, 255).astype(np.uint8) for x in (pred, still + 0 * times)]
+    result = compare(*codes, fps=24, texture=False)
+    assert result.motion is not None and result.motion.pred.coverage < 0.3
+    assert (result.verdict, result.ruling.ground) == ("flickers more", "energy")
+    assert result.flicker_db is None
+    assert find_breach(result.ruling, result.energy_db, result.flicker_db, limit=3.0, gate="motion")
+
+
+# Found by eye on x-t slices.
+SEEN = {
+    "anyv2v_car/gen_lambo.mp4": "no difference found",
+    "anyv2v_cat2dog/gen_i2vgenxl.mp4": "no difference found",
+    "anyv2v_cat2dog/gen_videoswap.mp4": "no difference found",
+    "anyv2v_man_hat/gen_flatten.mp4": "no difference found",
+    "anyv2v_man_hat/gen_i2vgenxl.mp4": "no difference found",
+    "anyv2v_man_hat/gen_tokenflow.mp4": "flickers more",
+    "anyv2v_robot_couple/gen_flatten.mp4": "flickers more",
+    "anyv2v_robot_couple/gen_i2vgenxl.mp4": "no difference found",
+    "anyv2v_robot_couple/gen_tokenflow.mp4": "flickers more",
+    "cvvdp_flicker/gen_flicker20.mp4": "flickers more",
+    "cvvdp_flicker/gen_blur20.mp4": "no difference found",
+    "ffqm_minimal/gen_dist.mkv": "not measurable",
+    "fv_mochi_lemon/gen_asgif.gif": "no difference found",
+    "fv_wan13_hiker/gen_flash.mp4": "no difference found",
+    "fv_wan14i2v_astronaut/gen_flash.mp4": "no difference found",
+    "vmaf_sparks10/gen_dis.y4m": "no difference found",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", SEEN)
+def test_verdicts_on_real_pairs_are_what_one_sees(clip, media):
+    pred = media(f"pairs/{clip}")
+    (ref,) = pred.parent.glob("ref.*")
+    assert compare(pred, ref).verdict == SEEN[clip]
+
+
 # --- Motion of both -------------------------------------------------------------------------------
 
 

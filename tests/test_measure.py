@@ -537,3 +537,14 @@ def test_repeated_frames_are_told_where_they_have_a_cadence_or_are_many(repeated
     (clip,) = analyze(frames, fps=24).clips
     told = (*clip.notes, *clip.warnings)
     assert any("repeat the one before" in text for text in told) == warned
+
+
+@pytest.mark.parametrize("frames", [25, 32])
+@pytest.mark.parametrize("white", [1e-20, 1.0, 1e20])
+def test_samples_of_any_size_read_the_same_in_code_values(white, frames):
+    level = np.where(np.arange(frames) % 2, 0.51, 0.49)[:, None, None]
+    video = (white * np.broadcast_to(level, (frames, 20, 24))).astype(np.float32)
+    read = flickerscope.analyze(video, fps=24, value_range=(0, white), motion=False)
+    spectrum = read.rungs[frames].spectra["y/pixel"]
+    expected = (0.01 * 255) ** 2
+    assert spectrum.mean_power.sum() == pytest.approx(expected, rel=1e-3)

@@ -13,9 +13,11 @@ from scipy import ndimage
 
 from flickerscope.motion import (
     LucasKanade,
+    flicker,
     neighbour_motion,
     small_pictures,
     smooth_acceleration,
+    tile_moments,
     warp,
 )
 from flickerscope.motion.filters import (
@@ -530,3 +532,37 @@ def test_only_the_acceleration_is_smoothed():
         lambda plane: ndimage.uniform_filter(plane, 5, mode="nearest"), forward + backward
     )
     assert_allclose((smooth_forward + smooth_backward), expected, rtol=1e-9)
+
+
+def test_gradients_flow_after_the_estimator_has_run_without_them():
+    frames = torch.rand(6, 24, 40, dtype=torch.float64) * 255
+    flicker(frames)
+    flow = torch.zeros(1, 2, 24, 40, dtype=torch.float64, requires_grad=True)
+    (warp(frames[None, :1], flow).mean() + blur(frames * flow.sum(), 1.5).mean()).backward()
+    assert flow.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_sizes_that_do_not_fit_are_refused_whatever_computes(dtype):
+    pictures = torch.rand(3, 24, 40).to(dtype) * 255
+    half, few = torch.zeros(1, 2, 12, 20).to(dtype), torch.zeros(2, 2, 24, 40).to(dtype)
+    for flow in (half, few):
+        with pytest.raises(RuntimeError):
+            tile_moments(pictures, flow, flow)
+    with pytest.raises(RuntimeError):
+        warp(pictures[None], few)
+    with pytest.raises(RuntimeError):
+        LucasKanade()(pictures, pictures[None, :, :12])
+
+
+def test_one_anchor_serves_several_neighbours():
+    frames = small_pictures(torch.from_numpy(shifted(-2.0 * np.arange(4), np.zeros(4)))).float()
+    field = LucasKanade()
+    together = field(frames[:1], frames[None, 1:])
+    apart = torch.cat([field(frames[:1], frames[None, i : i + 1]) for i in range(1, 4)], 1)
+    torch.testing.assert_close(together, apart, atol=1e-2, rtol=0)
+
+
+def test_small_pictures_of_integers_are_those_of_their_floats():
+    codes = torch.randint(0, 256, (2, 150, 200), dtype=torch.uint8)
+    torch.testing.assert_close(small_pictures(codes), small_pictures(codes.float()))

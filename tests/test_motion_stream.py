@@ -102,6 +102,15 @@ def test_no_triple_spans_a_cut():
     assert both.pop < 1
 
 
+def test_a_faster_shot_says_nothing_about_which_frames_a_slower_one_repeats():
+    slow = 60 + 0.08 * (pan(40, seed=1, sigma=0).astype(np.float32) - 128)
+    fast = pan(30, seed=9, sigma=0, offset=40, step=6).astype(np.float32)
+    alone = reading(slow / 255)
+    both = reading(np.concatenate([slow, fast]) / 255)
+    assert alone.frames == list(range(1, 39))
+    assert [frame for frame in both.frames if frame < 40] == alone.frames
+
+
 def test_shots_that_are_too_short_are_left_out():
     parts = [pan(n, seed=abs(n + o), offset=o) for n, o in ((30, -40), (4, 40), (30, -40))]
     video = np.concatenate(parts)

@@ -11,6 +11,7 @@ __all__ = ["compiled", "part"]
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
+# What is kept on disk is renewed when the file of a loop changes, not when these do.
 OPTIONS: Final[dict[str, Any]] = {
     "nogil": True,
     "error_model": "numpy",

@@ -43,7 +43,7 @@ def _median(a: float, b: float, c: float) -> float:
 
 @part
 def _warp_row(picture: Floats, across: Floats, down: Floats, y: int, row: Floats) -> None:
-    """One row of `warp`, bilinear; what is no number comes from the first column or row."""
+    """One row of `warp`, bilinear; what points nowhere comes from the border."""
     height, width = picture.shape
     right, bottom = np.float32(width - 1), np.float32(height - 1)
     # Unsigned, so that no index has to be looked at for being negative.

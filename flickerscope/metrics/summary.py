@@ -32,17 +32,11 @@ def pair_reading(result: Comparison) -> Record:
     rows = () if result.paired is None else result.paired.bands
     unexplained = next((row.unexplained_db for row in rows if row.band == band), None)
     return {
-        "flicker_db": None if _is_lost(result) else comparison_headline(result).value,
+        "flicker_db": comparison_headline(result).value,
         "energy_db": result.energy_db,
         "unexplained_db": unexplained,
         "verdict": result.verdict,
     }
-
-
-def _is_lost(result: Comparison) -> bool:
-    """Whether the motion of the prediction cannot be followed, whatever the verdict rests on."""
-    motion, least = result.motion, result.settings.min_coverage
-    return motion is not None and motion.pred.coverage < min(least, motion.ref.coverage / 2)
 
 
 def summarize_clips(measurements: Sequence[Measurement], failed: int) -> dict[str, float]:

@@ -95,6 +95,7 @@ def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # what is kept may be asked for again with gradients
 def _blur_matrix(length: int, sigma: float) -> torch.Tensor:
     taps = gaussian(sigma)
     radius = len(taps) // 2
@@ -108,6 +109,7 @@ def _blur_matrix(length: int, sigma: float) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)
 def gaussian(sigma: float) -> torch.Tensor:
     """Taps of a Gaussian of ``sigma`` pixels cut off at 3 sigma, that sum to 1; float64."""
     radius = max(1, math.ceil(3 * sigma))
@@ -151,7 +153,7 @@ def warp(
         flow: (N, 2, H, W), pixels, columns first; beyond the border the border is repeated.
         mode: of interpolation.
     """
-    if mode == "bilinear" and takes(x, flow):
+    if mode == "bilinear" and takes(x, flow) and flow.shape == (len(x), 2, *x.shape[2:]):
         return native.warped(x, flow)
     height, width = x.shape[-2:]
     places, scale = _grid(height, width, x.device, x.dtype)
@@ -172,6 +174,7 @@ def is_inside(flow: torch.Tensor, slack: float = 0.0) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)
 def _grid(
     height: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:

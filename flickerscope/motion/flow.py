@@ -83,7 +83,7 @@ class LucasKanade:
 
         (N, H, W), (K, N, H, W) and (K, N, 2) to (K, N, 2, H, W).
         """
-        if takes(anchor, neighbour):
+        if takes(anchor, neighbour) and neighbour.shape[1:] == anchor.shape:
             return native.started(anchor, neighbour, shift, self.radius)
         window = _Window(anchor[:, None], self.radius, self.damping)
         moved = shift.flatten(0, 1)[:, :, None, None].expand(-1, -1, *anchor.shape[-2:])
@@ -96,7 +96,7 @@ class LucasKanade:
         self, anchor: torch.Tensor, neighbour: torch.Tensor, flows: torch.Tensor
     ) -> torch.Tensor:
         """One level: (N, H, W), (K, N, H, W) and (K, N, 2, H, W) to the latter."""
-        if takes(anchor, neighbour, flows):
+        if takes(anchor, neighbour, flows) and neighbour.shape[1:] == anchor.shape:
             return native.refined(
                 anchor,
                 neighbour,

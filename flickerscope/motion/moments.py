@@ -169,7 +169,8 @@ def _sums(
     All but the speed of the pixels inside.
     """
     before, at, after = triples
-    if takes(at, forward, backward):
+    fits = forward.shape == backward.shape == (len(at), 2, *at.shape[2:])
+    if takes(*triples, forward, backward) and fits:
         before, at, after = (x[:, 0] for x in triples)
         return native.triple_sums(before, at, after, forward, backward, slack=SLACK, tile=TILE)
     inside = _inside(forward, backward)
@@ -236,7 +237,9 @@ def _detail_sums(
 ) -> torch.Tensor:
     """See `native.detail_sums`."""
     before, at, after = triples
-    if takes(at, forward, backward):
+    height, width = at.shape[-2:]
+    fits = forward.shape == backward.shape == (len(at), 2, height / 2, width / 2)
+    if takes(*triples, forward, backward) and fits:
         return native.detail_sums(
             before[:, 0], at[:, 0], after[:, 0], forward, backward, slack=SLACK, tile=tile
         )

@@ -21,8 +21,11 @@ DETAIL: Final = 144
 def small_pictures(frames: torch.Tensor, rows: int = ROWS) -> torch.Tensor:
     """Exact area averages with a short side of ``rows``, (..., H, W) to (..., h, w).
 
-    ``rows``: 72 or a multiple of it. Pictures that are smaller stay as they are.
+    ``rows``: 72 or a multiple of it. Pictures that are smaller stay as they are. Integers become
+    float32.
     """
+    if not frames.is_floating_point():
+        frames = frames.float()
     height, width = frames.shape[-2:]
     shape = picture_shape(height, width, max(1, rows // ROWS))
     if shape == (height, width):

@@ -140,13 +140,13 @@ class MotionStream:
 
     def advance(self, settled: int) -> None:
         """Measure what can be, given that no cut will turn up before frame ``settled``."""
-        stop = min(settled, self._next - REACH)
+        stop = settled - REACH
         if self._waiting and stop - self._waiting[0].frame >= self.chunk:
-            self._take(stop)
+            self._take(stop, settled)
 
     def end_shot(self, stop: int) -> None:
         """Measure the rest of a shot: there is a cut, a gap or the end before frame ``stop``."""
-        self._take(stop)
+        self._take(stop, stop)
         if len(self._run) >= 3:
             self._start(self._run, last=True)
         if len(self._coarse) >= 3:
@@ -166,13 +166,16 @@ class MotionStream:
         reading = read_motion(self._scored, self._frames, read_incoherence(self._changed))
         return reading or "the picture is black or clipped, or moves out of itself"
 
-    def _take(self, stop: int) -> None:
-        """Pass the waiting frames before ``stop`` on, but for those that repeat the one before."""
+    def _take(self, stop: int, known: int) -> None:
+        """Pass the waiting frames before ``stop`` on, but for those that repeat the one before.
+
+        ``known``: frames from there on may belong to another shot, and have no say.
+        """
         if not self._waiting or self._waiting[0].frame >= stop:
             return
         # Only what is within reach has a say; the first frame of a shot has none before it.
         low = max(self._shot_start + 1, self._waiting[0].frame - REACH)
-        near = self._changes[low - self._shot_start : stop + REACH - self._shot_start]
+        near = self._changes[low - self._shot_start : known - self._shot_start]
         repeated = find_repeats(near)
         while self._waiting and self._waiting[0].frame < stop:
             picture = self._waiting.popleft()

@@ -13,7 +13,14 @@ from flickerscope.excess import (
     headline_power,
     summarize_motion,
 )
-from flickerscope.judge import SWITCHED_OFF, Ruling, percent, plain, signed
+from flickerscope.judge import (
+    SWITCHED_OFF,
+    Ruling,
+    find_unfollowed,
+    percent,
+    plain,
+    signed,
+)
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion import CarriedReading
 from flickerscope.pulse import own_pulses
@@ -193,11 +200,7 @@ def _unmeasured(result: Comparison) -> str | None:
         return result.motion_reason
     if result.verdict in ("not measurable", "incoherent"):
         return result.basis
-    least = result.settings.min_coverage
-    if result.motion.ref.coverage < least:
-        coverage = percent(result.motion.ref.coverage)
-        return f"coverage {coverage} of the reference, {percent(least)} are needed"
-    return None
+    return find_unfollowed(result.motion, result.settings)
 
 
 def _refusal(reason: str | None) -> str:

@@ -69,7 +69,7 @@ def _of_clips(records: Records, limit: float, gate: str, allow_unmeasured: bool)
         if record["status"] != "measured":
             continue
         breach = find_breach(
-            _ruling(record), record["energy"]["value"], record["motion"]["excess_db"],
+            _ruling(record), record["energy"]["value"], record["headline"]["value"],
             limit=limit, gate=gate, allow_unmeasured=allow_unmeasured,
         )  # fmt: skip
         if breach is not None:
