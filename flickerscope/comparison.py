@@ -347,6 +347,7 @@ def _comparison(match: Match) -> Comparison:
         ),
         warnings=(
             *remarks.swap_warnings(pred.clips[0].info.path, ref.clips[0].info.path),
+            *remarks.made_reference_warnings(_pulses(ref, pred, segment, transforms[::-1])),
             *remarks.motion_warnings(motion, ruling, settings),
             *remarks.comparison_warnings(headline, floor_db, change, segment, settings),
             *remarks.colour_warnings(table, headline),
@@ -362,7 +363,9 @@ def _comparison(match: Match) -> Comparison:
 def _pulses(
     pred: Measurement, ref: Measurement, segment: int, transforms: tuple[Transform, Transform]
 ) -> tuple[Pulse, ...]:
-    """Of a single prediction, as pulses do not add, and of no latent; see `own_pulses`."""
+    """Of ``pred`` over ``ref``, single videos, as pulses do not add, and no latents; see
+    `own_pulses`.
+    """
     if len(pred.clips) > 1 or len(ref.clips) > 1 or pred.settings.latent:
         return ()
     ours, theirs = (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from flickerscope.excess import BandExcess, MotionExcess, PictureChange
 from flickerscope.judge import THRESHOLD_DB, Ruling, percent, signed
 from flickerscope.measurement import Measurement
+from flickerscope.pulse import Pulse
 from flickerscope.settings import ALL_CHANNELS, Settings
 from flickerscope.spectrum import SECOND_DIFFERENCE
 
@@ -19,6 +22,7 @@ __all__ = [
     "colour_warnings",
     "comparison_warnings",
     "difference_notes",
+    "made_reference_warnings",
     "motion_warnings",
     "swap_warnings",
     "transfer_warnings",
@@ -114,6 +118,18 @@ def swap_warnings(pred: str, ref: str) -> list[str]:
         f"{min(theirs & MADE)!r}; the video to judge comes first"
     )
     return [text]
+
+
+def made_reference_warnings(pulses: Sequence[Pulse]) -> list[str]:
+    """A hint where the reference, and not the prediction, pulses as what a model made does.
+
+    ``pulses``: of the reference, over those of the prediction.
+    """
+    made = [replace(pulse, excess_db=None) for pulse in pulses if pulse.kind != "key frames"]
+    return [
+        f"the reference looks like the generated one: it {pulse.text}; the video to judge comes first"
+        for pulse in made[:1]
+    ]
 
 
 def transfer_warnings(pred: Measurement, ref: Measurement) -> list[str]:

@@ -35,3 +35,17 @@ def test_the_hint_stands_in_the_report_and_changes_nothing_else(tmp_path) -> Non
     assert swapped.warnings[0].startswith("the names look swapped: the prediction is called 'gt'")
     assert swapped.warnings[1:] == plain.warnings
     assert swapped.verdict == plain.verdict
+
+
+def test_a_reference_that_pulses_as_an_autoencoder_does_looks_like_the_generated_one() -> None:
+    still = np.random.default_rng(0).normal(128, 20, (1, 96, 128))
+    clean = still.repeat(96, 0).round().clip(0, 255).astype(np.uint8)
+    pulsing = clean.copy()
+    pulsing[1::8] += 3
+    swapped, right = (
+        compare(*sides, fps=24, texture=False, device="cpu", scales=("block",))
+        for sides in ((clean, pulsing), (pulsing, clean))
+    )
+    hint = "the reference looks like the generated one: it pulses every 8 frames"
+    assert sum(hint in text for text in swapped.warnings) == 1
+    assert not any("generated one" in text for text in right.warnings)
