@@ -424,7 +424,9 @@ class _Pass:
         if self.held is not None or self.clock.rate is not None:
             return None
         flags = [np.append(False, find_repeats(changes[1:])) for changes in self.runs]
-        return find_held(np.concatenate(flags), torch.stack(self.thumbs).flatten(1).numpy())
+        changes = np.concatenate([[0.0, *changes[1:]] for changes in self.runs])
+        pictures = torch.stack(self.thumbs).flatten(1).numpy()
+        return find_held(np.concatenate(flags), changes, pictures)
 
     def _notes(self) -> Iterator[str]:
         yield from self.source.info.notes

@@ -127,7 +127,8 @@ def made_reference_warnings(pulses: Sequence[Pulse]) -> list[str]:
     """
     made = [replace(pulse, excess_db=None) for pulse in pulses if pulse.kind != "key frames"]
     return [
-        f"the reference looks like the generated one: it {pulse.text}; the video to judge comes first"
+        f"the reference looks like the generated one: it {pulse.text}; the video to judge comes "
+        "first"
         for pulse in made[:1]
     ]
 

@@ -144,15 +144,17 @@ class Held:
             yield Frame(time, frame.planes, frame.key)
 
 
-def find_held(repeats: Flags, pictures: Floats) -> Held | None:
+def find_held(repeats: Flags, changes: Floats, pictures: Floats) -> Held | None:
     """Whether a video as a whole is one of a lower rate than it is stored at.
 
     A tenth of its frames or more have to repeat, about as many everywhere, in a ratio of small
     numbers. A video that pauses, for longer than 6 frames, or holds its frames for a part of the
     time has no other rate; nor has one whose new frames go back to those before: that is flicker.
+    Between a repeat and a new frame there must be a clear difference, in how much they change.
 
     Args:
         repeats: (frames,), which frames repeat the one before.
+        changes: (frames,), to the frame before; 0 where there is none.
         pictures: (frames, cells), what all frames look like.
     """
     runs = [(flag, len(list(group))) for flag, group in groupby(repeats.tolist())]
@@ -165,7 +167,7 @@ def find_held(repeats: Flags, pictures: Floats) -> Held | None:
     parts = np.array_split(held, max(LEAST_PARTS, len(held) // WINDOW))
     if max(abs(float(part.mean()) - share) for part in parts) > UNEVEN:
         return None
-    if _goes_back(pictures[~held]):
+    if _goes_back(pictures[~held]) or not _are_apart(changes[held], changes[~repeats]):
         return None
     new = _share(~held) if share > 1 / 2 else 1 - _share(held)
     simple = (Fraction(round(new * q), q) for q in range(2, LARGEST_PART + 1))
@@ -177,6 +179,12 @@ def _share(flags: Flags) -> Fraction:
     """How many there are from the first to the last, which one in five are whatever the ends."""
     places = np.flatnonzero(flags).tolist()
     return Fraction(max(1, len(places) - 1), max(1, places[-1] - places[0]))
+
+
+def _are_apart(repeats: Floats, new: Floats) -> bool:
+    """Whether nearly all changes into repeats are less than half of nearly all into new frames."""
+    new = new[new > 0]
+    return bool(len(new)) and bool(2 * np.percentile(repeats, 90) < np.percentile(new, 10))
 
 
 def _goes_back(pictures: Floats) -> bool:
