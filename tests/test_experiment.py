@@ -556,6 +556,27 @@ def test_effects_are_paired_by_seed():
     assert effect.matched_db is None
 
 
+def test_effects_are_taken_over_the_seeds_that_both_have():
+    base, other = by_seed(1.0, 2.0, 3.0), by_seed(0.0, 99.0, 2.0)
+    del other[1]
+    records = {Arm("m", FRAME): {"c": base}, Arm("m", "s=8"): {"c": other}}
+    _, (effect,) = find(records)
+    assert effect.change_db.estimate == pytest.approx(-1)
+
+
+def test_a_training_that_diverged_is_named_and_left_out(monkeypatch):
+    plan = Plan(seeds=1, train_clips=2, test_clips=3, size=16, train=True)
+
+    def made(tasks, clips, test, training):
+        yield Arm("net", FRAME, "trained"), test
+        yield Arm("net", "s=8", "trained"), {name: of * math.nan for name, of in test.items()}
+
+    monkeypatch.setattr(run, "trained_arms", made)
+    record = run.do_part(run.Job(plan, "samplers", 0, "cpu"))
+    assert record["diverged"] == [{"model": "net", "loss": "s=8", "made": "trained"}]
+    assert {plain["loss"] for plain in record["readings"]} == {FRAME, SMOOTHED}
+
+
 def test_p_values_are_adjusted_for_the_number_of_effects():
     base = {"c": by_seed(1.0, 2.0, 3.0)}
     other = {"c": by_seed(0.0, 1.1, 1.9)}

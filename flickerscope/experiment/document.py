@@ -40,6 +40,7 @@ def experiment_document(result: Experiment) -> dict[str, Any]:
         "confidence": 0.95,
         "margin_db": DELTA_DB,
         "checks": asdict(result.checks),
+        "diverged": [{**asdict(arm), "seed": seed} for arm, seed in result.diverged],
         "measures": dict(MEASURES),
         "findings": [_finding(finding) for finding in result.findings],
         "effects": [_effect(effect) for effect in result.effects],

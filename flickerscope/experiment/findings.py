@@ -107,13 +107,33 @@ def find(records: Records) -> tuple[list[Finding], list[Effect]]:
     for content in contents:
         found = []
         for arm in records:
-            base = repeats.get((Arm(arm.model, FRAME, arm.made), content))
-            other = repeats.get((arm, content))
-            if arm.loss != FRAME and base is not None and other is not None:
-                found.append(_effect(arm, content, base, other))
+            base = Arm(arm.model, FRAME, arm.made)
+            pair = _paired(records, repeats, (base, arm), content)
+            if arm.loss != FRAME and pair is not None:
+                found.append(_effect(arm, content, *pair))
         adjusted = holm([effect.p for effect in found])
         effects += [replace(effect, p=p) for effect, p in zip(found, adjusted, strict=True)]
     return findings, effects
+
+
+def _paired(
+    records: Records,
+    repeats: Mapping[tuple[Arm, str], Repeats],
+    arms: tuple[Arm, Arm],
+    content: str,
+) -> tuple[Repeats, Repeats] | None:
+    """Both arms over the seeds that both have: trainings may have diverged."""
+    seeds = [set(records.get(arm, {}).get(content, {})) for arm in arms]
+    common = seeds[0] & seeds[1]
+    if not common:
+        return None
+    base, other = (
+        repeats[arm, content]
+        if common == own
+        else Repeats({seed: records[arm][content][seed] for seed in common})
+        for arm, own in zip(arms, seeds, strict=True)
+    )
+    return base, other
 
 
 class Repeats:

@@ -18,6 +18,8 @@ PATCH: Final = 4
 WIDE: Final = 32
 """Channels of an autoencoder, whose pictures are small."""
 LATENTS: Final = 4
+LOGARITHMS: Final = (-12.0, 6.0)
+"""Of the variance of a sampled latent: beyond it, the exponential runs away in training."""
 
 
 class ClipNet(nn.Module):
@@ -75,6 +77,7 @@ class Coder(nn.Module):
         divergence = coded.new_zeros(())
         if self.sampled:
             mean, logarithm = coded.chunk(2, 1)
+            logarithm = logarithm.clamp(*LOGARITHMS)
             variance = logarithm.exp()
             total = (mean.square() + variance - 1 - logarithm).sum() / 2
             divergence = total / x.numel()

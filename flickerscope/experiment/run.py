@@ -62,6 +62,8 @@ class Experiment:
     left_out: tuple[str, ...]
     """Videos that gave none, and why."""
     records: Records
+    diverged: tuple[tuple[Arm, int], ...]
+    """Trainings that came to no finite numbers, and their seeds; they are left out."""
     findings: list[Finding]
     """Of every model, loss and class of content."""
     effects: list[Effect]
@@ -214,8 +216,14 @@ def _trained(job: Job) -> dict[str, Any]:
         rate=plan.rate,
     )
     made = dict(trained_arms(FAMILIES[job.part](), _all(train), _by_name(test), training))
+    sound = {arm: clips for arm, clips in made.items() if _finite(clips)}
     with plain_arithmetic(torch.device("cpu")):
-        return {"readings": list(_read(made, test))}
+        readings = list(_read(sound, test))
+    return {"readings": readings, "diverged": [asdict(arm) for arm in made if arm not in sound]}
+
+
+def _finite(clips: dict[str, Tensor]) -> bool:
+    return all(bool(of.isfinite().all()) for of in clips.values())
 
 
 def _contents(job: Job) -> tuple[list[Content], list[Content]]:
@@ -297,6 +305,11 @@ def _collected(
         sources=() if footage is None else footage.sources,
         left_out=() if footage is None else footage.left_out,
         records=by_arm,
+        diverged=tuple(
+            (Arm(**plain), record["seed"])
+            for record in records
+            for plain in record.get("diverged", ())
+        ),
         findings=findings,
         effects=effects,
         checks=Checks(**worst),

@@ -45,6 +45,9 @@ def describe(result: Experiment) -> str:
 def check_sentences(result: Experiment) -> Iterator[str]:
     """What holds exactly, and how exactly it came out."""
     checks = result.checks
+    if result.diverged:
+        names = ", ".join(f"{arm.model} {arm.loss} (seed {seed})" for arm, seed in result.diverged)
+        yield f"Trainings that came to no numbers, and are left out: {names}."
     yield (
         "Null hypothesis at the optimum of a clip-wide model: the difference loss changes nothing "
         f"(gradient {checks.null_gradient:.0e} of that at the start)."
