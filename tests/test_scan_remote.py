@@ -240,6 +240,20 @@ def test_a_set_of_references_may_be_measured_from_a_store(folders, store, tmp_pa
     assert [clip.segments for clip in ours] == [clip.segments for clip in theirs]
 
 
+def test_a_set_may_lie_in_a_store_itself(folders, store, tmp_path) -> None:
+    made = tmp_path / "set.json"
+    measure_folder(folders / "ref", made, choices=CHOICES, engine=run_here)
+    fsspec.filesystem("memory").put(str(made), "/clips/set.json")
+    refs = load_set(f"{store}/set.json")
+    assert list(refs.by_path()) == [f"{store}/set.json/sub/{i}.npy" for i in range(CLIPS)]
+    names = [clip.name for clip in refs.clips]
+    pairing = pair_folders({"m": folders / "pred"}, refs.path, names=names)
+    records = scanned(pairing, tmp_path / "out", saved=refs.by_path())
+    assert [record["status"] for record in records] == ["measured"] * CLIPS
+    with pytest.raises(InputError, match=r"gone\.json: is not there"):
+        load_set(f"{store}/gone.json")
+
+
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [("nosuch://x/y", "nosuch"), ("memory://nothing/here", "holds no videos|is not there")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections import Counter
@@ -161,11 +162,33 @@ def test_a_shard_whose_records_were_changed_since_is_refused(three, tmp_path) ->
         merge_shards([cut, *three[1:]], tmp_path / "x")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "flickerscope shard", "format": 9}'])
+KIND = '"kind": "flickerscope shard"'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "\x00", f'{{{KIND}, "format": 9}}', f'{{{KIND}, "format": 1}}']
+)
 def test_a_file_that_is_no_shard_is_refused(three, tmp_path, text) -> None:
     (tmp_path / SHARD).write_text(text)
     with pytest.raises(InputError, match=r"shard\.json: is no shard"):
         merge_shards([tmp_path, *three], tmp_path / "x")
+
+
+def test_names_that_are_no_text_go_through_a_shard(tmp_path: Path) -> None:
+    pairing = Pairing(PAIRING.pairs, (Unpaired("ref", "a", "\udcff\u2028.mp4"),))
+    merge_shards([shard(n, 2, tmp_path / str(n), pairing) for n in (1, 2)], tmp_path / "merged")
+    run_scan(pairing, tmp_path / "whole", choices=CHOICES, **COMMON)
+    assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
+
+
+def test_a_disk_that_fills_leaves_no_half_merged_results(three, tmp_path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shards.os, "fsync", full)
+    with pytest.raises(OutputError, match="cannot be written: No space left"):
+        merge_shards(three, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["scan.log"]
 
 
 def test_results_are_not_replaced_unasked_nor_while_somebody_writes(three, whole, tmp_path) -> None:

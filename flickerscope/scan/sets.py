@@ -18,7 +18,7 @@ from flickerscope.scan.finding import find_videos
 from flickerscope.scan.job import Choices, ClipJob, Result, check_form, measure_clip
 from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, identities_of, open_ledger
-from flickerscope.scan.remote import join
+from flickerscope.scan.remote import Copies, join
 from flickerscope.settings import LADDER, Settings
 from flickerscope.stats import Counts
 
@@ -67,7 +67,7 @@ class MeasurementSet:
 
     def by_path(self) -> dict[str, Saved]:
         """Its videos by paths that stand for them in pairs and records: the set's, then a name."""
-        return {str(Path(self.path) / clip.name): clip for clip in self.clips}
+        return {join(self.path, clip.name): clip for clip in self.clips}
 
     def check(self, settings: Settings) -> None:
         """Raise `SettingsError` where videos measured under these cannot be compared with it."""
@@ -169,7 +169,8 @@ def _write(out: Path, settings: Settings, records: Iterable[Mapping[str, Any]]) 
 def load_set(path: str | os.PathLike[str]) -> MeasurementSet:
     """Read what `measure_folder` wrote; raises `InputError`."""
     try:
-        data = Path(path).read_bytes()
+        with Copies().holding(os.fspath(path)) as place:
+            data = Path(place).read_bytes()
         plain = json.loads(gzip.decompress(data) if str(path).endswith(".gz") else data)
         if plain["kind"] != KIND or plain["format"] != FORMAT:
             raise InputError(f"{path}: is no set of measurements of format {FORMAT}")

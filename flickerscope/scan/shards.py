@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from flickerscope import __version__
-from flickerscope.errors import InputError, SettingsError
-from flickerscope.files import make_folder, replacing, write_text
+from flickerscope.errors import InputError, OutputError, SettingsError
+from flickerscope.files import make_folder, replacing, write_bytes
 from flickerscope.report.strict import to_json
 from flickerscope.scan.job import Choices, Job, Result, run_job
 from flickerscope.scan.journal import KEY, fingerprint, read_records
@@ -31,6 +31,11 @@ __all__ = ["SHARD", "Shard", "merge_shards", "parse_shard", "run_shard"]
 SHARD: Final = "shard.json"
 FORMAT: Final = 1
 KIND: Final = "flickerscope shard"
+PARTS: Final = (
+    *("version", "shard", "of", "pairs", "pairing", "choices", "calibration", "unpaired"),
+    *("records", "numbers"),
+)
+"""What the file of a shard says of it."""
 READ_AT_ONCE: Final = 1 << 18
 """Bytes of each shard in memory: there may be thousands of shards."""
 
@@ -124,7 +129,8 @@ def run_shard(
             "records": _digest(record[KEY] for record in read_records(records)),
             "numbers": numbers,
         }
-        write_text(records.with_name(SHARD), to_json(plain))
+        # Names of files may hold bytes that are no text: as escapes they stay what they are.
+        write_bytes(records.with_name(SHARD), to_json(plain).encode("utf-8", "backslashreplace"))
     failed = sum(record["status"] == "failed" for record in lost)
     return Counts(len(pairs) - len(lost), len(lost) - failed, failed), lost
 
@@ -207,7 +213,7 @@ def _read_part(folder: Path) -> _Part:
     path = folder / SHARD
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        if plain["kind"] != KIND or plain["format"] != FORMAT:
+        if plain["kind"] != KIND or plain["format"] != FORMAT or not plain.keys() >= set(PARTS):
             raise InputError(f"{path}: is no shard of format {FORMAT}")
     except FileNotFoundError as error:
         raise InputError(
@@ -284,14 +290,17 @@ def _choices(part: _Part) -> dict[str, Any]:
 
 def _write(path: Path, parts: Sequence[_Part]) -> None:
     """All records in the order of the pairing."""
-    with open(path, "wb") as file:
-        expected = 0
-        for number, line in heapq.merge(*(part.lines() for part in parts)):
-            if number != expected:
-                break
-            file.write(line)
-            expected += 1
-        if expected != parts[0].plain["pairs"]:
-            raise InputError(f"{parts[0].folder}: the shards do not have every pair once")
-        file.flush()
-        os.fsync(file.fileno())
+    expected = 0
+    try:
+        with open(path, "wb") as file:
+            for number, line in heapq.merge(*(part.lines() for part in parts)):
+                if number != expected:
+                    break
+                file.write(line)
+                expected += 1
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    if expected != parts[0].plain["pairs"]:
+        raise InputError(f"{parts[0].folder}: the shards do not have every pair once")
