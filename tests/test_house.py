@@ -72,6 +72,7 @@ ONLY_IN = {
     "fsspec": ("scan.remote",),
     "matplotlib": ("report",),
     "numba": ("compiled",),
+    "pyarrow": ("scan.parquet",),
     "ray": ("scan.cluster",),
     "rich": ("cli",),
     "scipy": ("stats",),
@@ -81,7 +82,7 @@ ONLY_IN = {
 }
 """One outside library, one place. Libraries that are not named here may be used anywhere."""
 
-BY_EXTRA = {"fsspec": "remote", "ray": "ray", "torchmetrics": "metrics"}
+BY_EXTRA = {"fsspec": "remote", "pyarrow": "parquet", "ray": "ray", "torchmetrics": "metrics"}
 """Libraries that come with an extra only, and its name: what imports them must be asked for."""
 
 MAY_PRINT = ("cli",)

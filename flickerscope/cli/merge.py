@@ -8,7 +8,7 @@ import typer
 
 from flickerscope.cli import options
 from flickerscope.cli.limits import check_limit
-from flickerscope.cli.scan import check_gate_on, conclude
+from flickerscope.cli.scan import check_extra, check_gate_on, conclude
 
 __all__ = ["merge_command"]
 
@@ -25,6 +25,7 @@ def merge_command(
     gate_on_what: options.GateOn = None,
     gate: options.Gate = None,
     allow_unmeasured: options.AllowUnmeasured = False,
+    parquet: options.Parquet = False,
     no_png: options.NoFigure = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -33,9 +34,10 @@ def merge_command(
     """Bring the shards of a scan together, as if it had not been divided."""
     limited = check_limit(fail_above, gate, allow_unmeasured, motion=None)
     gated = check_gate_on(gate_on_what, fail_above)
+    check_extra(parquet)
     from flickerscope.scan.shards import merge_shards
 
-    summary = merge_shards(shards, out, figure=not no_png, overwrite=overwrite)
+    summary = merge_shards(shards, out, figure=not no_png, parquet=parquet, overwrite=overwrite)
     conclude(
         summary, out, limit=fail_above, on=gated, gate=limited,
         allow_unmeasured=allow_unmeasured, quiet=quiet, verbose=verbose,

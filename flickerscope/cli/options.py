@@ -173,6 +173,10 @@ Gate = Annotated[
         help="What --fail-above is about: verdict (the number that it rests on), motion or energy."
     ),
 ]
+Parquet = Annotated[
+    bool,
+    typer.Option("--parquet", help="Write results.parquet too; needs flickerscope[parquet]."),
+]
 NoFigure = Annotated[
     bool, typer.Option("--no-png", help="Draw no summary.png, which takes a few seconds.")
 ]

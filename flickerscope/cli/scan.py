@@ -111,6 +111,11 @@ def scan_command(
     gate_on_what: options.GateOn = None,
     gate: options.Gate = None,
     allow_unmeasured: options.AllowUnmeasured = False,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="vbench: its files, with its temporal flickering."),
+    ] = None,
+    parquet: options.Parquet = False,
     no_png: options.NoFigure = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -121,6 +126,8 @@ def scan_command(
     limited = check_limit(fail_above, gate, allow_unmeasured, False if latent else motion)
     gated = check_gate_on(gate_on_what, fail_above)
     part = _shard(shard, fail_above)
+    check_extra(parquet)
+    vbench = _check_export(export)
     chosen = given(
         latent=latent or None, window=window, segment=segment, bands=bands, primary=primary,
         axis=axis, planes=planes, scales=scales, frames=frames, crop=crop, repeats=repeats,
@@ -136,7 +143,8 @@ def scan_command(
     if unpaired:
         clashing = {
             "--list": list_file, "--shard": shard, "--calibrate": calibrate, "--dry-run": dry_run,
-            "--gate-on": gate_on_what, "--pattern": pattern, "--allow-missing": allow_missing,
+            "--export": export, "--gate-on": gate_on_what, "--pattern": pattern,
+            "--allow-missing": allow_missing,
         }  # fmt: skip
         _refuse(clashing)
         clips = _lone_clips(*_folders(pred_dir, pred or [], ref), saved, pair)
@@ -161,11 +169,11 @@ def scan_command(
     ):
         choices = Choices(
             settings=measured, fps=fps, layout=layout, value_range=value_range, key=key,
-            stream=stream, max_pixels=max_pixels, strict=strict, memory=memory,
+            stream=stream, max_pixels=max_pixels, strict=strict, vbench=vbench, memory=memory,
             threads=means.threads, cache=cache_of(cache, cache_size),
         )  # fmt: skip
         choices = checked(choices, means.engine)
-        run = _runner(pairing, clips, part, calibrate, not no_png)
+        run = _runner(pairing, clips, part, calibrate, not no_png, parquet)
         result = run(
             out, choices=choices, engine=means.engine, devices=means.devices,
             saved=None if saved is None else saved.by_path(), overwrite=overwrite, progress=watch,
@@ -191,6 +199,7 @@ def _runner(
     part: Shard | None,
     calibration: bool,
     figure: bool,
+    parquet: bool,
 ) -> Callable[..., Any]:
     """What measures pairs, or a part of them, or clips that have none."""
     from flickerscope.scan.run import run_scan
@@ -198,9 +207,9 @@ def _runner(
     from flickerscope.scan.unpaired.run import run_unpaired
 
     if pairing is None:
-        return partial(run_unpaired, clips, figure=figure)
+        return partial(run_unpaired, clips, figure=figure, parquet=parquet)
     if part is None:
-        return partial(run_scan, pairing, calibration=calibration, figure=figure)
+        return partial(run_scan, pairing, calibration=calibration, figure=figure, parquet=parquet)
     return partial(run_shard, part, pairing, calibration=calibration)
 
 
@@ -242,6 +251,21 @@ def conclude(
         gate_on(breaches, failed=bool(failed))
     if failed:
         raise typer.Exit(FAILURE)
+
+
+def check_extra(parquet: bool) -> None:
+    """Raise `SettingsError` now for what would be missing after a long run."""
+    if parquet:
+        from flickerscope.scan.parquet import check_parquet
+
+        check_parquet()
+
+
+def _check_export(export: str | None) -> bool:
+    """Whether VBench's layout is wanted; raises `SettingsError`."""
+    if export not in (None, "vbench"):
+        raise SettingsError(f"--export: vbench, got {export!r}")
+    return export is not None
 
 
 def check_gate_on(on: str | None, limit: float | None) -> str:

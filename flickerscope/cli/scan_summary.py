@@ -61,7 +61,14 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
 
 def files_text(out: str) -> str:
     """Those that there are."""
-    names = ("results.jsonl", "results.csv", "summary.json", "summary.png")
+    names = (
+        "results.jsonl",
+        "results.csv",
+        "results.parquet",
+        "summary.json",
+        "summary.png",
+        "vbench",
+    )
     return ", ".join(name for name in names if (Path(out) / name).exists())
 
 

@@ -57,6 +57,8 @@ class Choices:
     stream: int = 0
     max_pixels: int | None = None
     strict: bool = False
+    vbench: bool = False
+    """Measure VBench's temporal flickering of the predictions too."""
     threads: int = 1
     """Of every process; no number depends on it, nor on the memory."""
     memory: float | None = None
@@ -73,7 +75,8 @@ class Choices:
     def to_dict(self) -> dict[str, Any]:
         """All that changes a number, as plain values."""
         files = {name: getattr(self, name) for name in ("stream", "max_pixels", "strict")}
-        return {"settings": self.settings.to_dict()} | self.form | files
+        further = {"vbench": True} if self.vbench else {}
+        return {"settings": self.settings.to_dict()} | self.form | files | further
 
 
 def check_form(choices: Choices, paths: Sequence[str]) -> None:
@@ -307,9 +310,21 @@ def _compare(
     with copies.holding(pred) as path:
         source = open_clip(path, job.choices, workers)
         result = compare_sides(source, side, settings, workers)
+        further = _vbench(path, job.choices) if job.choices.vbench else {}
     _check_length(pred, result.pred, settings)
     _check_length(job.ref, result.ref, settings)
-    return comparison_content(result)
+    return comparison_content(result) | further
+
+
+def _vbench(path: str, choices: Choices) -> dict[str, Any]:
+    """``None`` for what is no video file: VBench reads none other."""
+    from flickerscope.inputs import taken_by
+    from flickerscope.scan.vbench import temporal_flickering
+
+    if taken_by(path):
+        return {"vbench": None}
+    value = temporal_flickering(path, _file_options(choices), choices.threads)
+    return {"vbench": {"temporal_flickering": value}}
 
 
 def _check_length(path: str, measured: Measurement, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 from flickerscope import __version__
 from flickerscope.errors import OutputError
-from flickerscope.files import replacing
+from flickerscope.files import make_folder, replacing
 from flickerscope.report.strict import to_json
 from flickerscope.scan.gather import gather
 from flickerscope.scan.job import Choices, Job, Result, check_form, run_job
@@ -22,7 +22,8 @@ from flickerscope.scan.lengths import find_segment
 from flickerscope.scan.pairing import Pair, Pairing, Unpaired
 from flickerscope.scan.sets import Saved
 from flickerscope.scan.summary import summarize
-from flickerscope.scan.table import write_table
+from flickerscope.scan.table import Table, scan_table
+from flickerscope.scan.vbench import FOLDER, find_stale, vbench_files
 from flickerscope.settings import Settings
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
 TABLE: Final = "results.csv"
 SUMMARY: Final = "summary.json"
 FIGURE: Final = "summary.png"
+PARQUET: Final = "results.parquet"
 HEAD: Final = ("model", "name", "pred", "ref", "prompt", "seed")
 """What the record of a pair says of it."""
 MOST_PREDS: Final = 8
@@ -57,6 +59,7 @@ def run_scan(
     saved: Mapping[str, Saved] | None = None,
     calibration: bool = False,
     figure: bool = False,
+    parquet: bool = False,
     overwrite: bool = False,
     work: Callable[[Job], list[Result]] = run_job,
     progress: Callable[[Progress], None] | None = None,
@@ -78,6 +81,7 @@ def run_scan(
         saved: references measured before, by their path.
         calibration: say what the statistic is between references.
         figure: draw the summary too.
+        parquet: write the table as Parquet too.
         overwrite: drop the records of other clips or settings that the folder holds, even if it
             holds no other ones.
         work: measures a job.
@@ -97,7 +101,7 @@ def run_scan(
     ) as records:  # fmt: skip
         return write_results(
             records, choices.settings, unpaired=pairing.unpaired, calibration=calibration,
-            figure=figure,
+            figure=figure, parquet=parquet,
         )  # fmt: skip
 
 
@@ -161,6 +165,7 @@ def write_results(
     unpaired: Sequence[Unpaired] = (),
     calibration: bool = False,
     figure: bool = False,
+    parquet: bool = False,
 ) -> dict[str, Any]:
     """Write the table, the summary and its figure beside the records; returns the summary.
 
@@ -175,29 +180,53 @@ def write_results(
 
         return draw_scan(gathered, summary)
 
-    write_files(records, summary, lambda file: write_table(file, read), draw if figure else None)
+    write_files(
+        records, summary, scan_table(read), draw if figure else None, parquet=parquet,
+        further={f"{FOLDER}/{name}": text for name, text in vbench_files(read())},
+    )  # fmt: skip
     return summary
 
 
 def write_files(
     records: Path,
     summary: Mapping[str, Any],
-    table: Callable[[IO[str]], object],
+    table: Table,
     draw: Callable[[], bytes] | None,
+    *,
+    parquet: bool = False,
+    further: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a summary, a table and a figure beside the records.
+    """Write a summary, a table, a figure and further texts, by their names, beside the records.
 
-    Without ``draw`` there is no figure: one that an earlier run drew is removed.
+    Without ``draw`` there is no figure, without ``parquet`` the table is CSV only: what an earlier
+    run wrote of them is removed.
     """
     with ExitStack() as staged:  # all are on the disk before any takes the place of an earlier one
         text = to_json(dict(summary))
         _text(staged, records.with_name(SUMMARY), lambda file: file.write(text))
-        _text(staged, records.with_name(TABLE), table)
+        _text(staged, records.with_name(TABLE), table.write)
+        if parquet:
+            from flickerscope.scan.parquet import write_parquet  # loads pyarrow
+
+            columns, target = table.columns, records.with_name(PARQUET)
+            _write(staged, target, lambda path: write_parquet(path, columns, table.rows()))
+        for name, content in (further or {}).items():
+            target = records.parent / name
+            make_folder(target.parent)
+            _text(staged, target, partial(_put, content))
         if draw is not None:
             data = draw()
             _write(staged, records.with_name(FIGURE), lambda path: path.write_bytes(data))
-    if draw is None:
-        records.with_name(FIGURE).unlink(missing_ok=True)
+    stale = set(find_stale(records.parent)) - set(further or {})
+    for name, wanted in ((FIGURE, draw is not None), (PARQUET, parquet)):
+        if not wanted:
+            stale.add(name)
+    for name in stale:
+        (records.parent / name).unlink(missing_ok=True)
+
+
+def _put(text: str, file: IO[str]) -> None:
+    file.write(text)
 
 
 def _text(staged: ExitStack, target: Path, write: Callable[[IO[str]], object]) -> None:

@@ -140,6 +140,7 @@ def merge_shards(
     out: str | os.PathLike[str],
     *,
     figure: bool = False,
+    parquet: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Bring all shards of a scan together: the files of one that was not divided, byte for byte.
@@ -148,6 +149,7 @@ def merge_shards(
         folders: of the shards, in any order.
         out: another folder; made where it is missing.
         figure: draw the summary too.
+        parquet: write the table as Parquet too.
         overwrite: replace the results that it holds.
 
     Returns:
@@ -177,6 +179,7 @@ def merge_shards(
             unpaired=[Unpaired(**file) for file in first["unpaired"]],
             calibration=first["calibration"],
             figure=figure,
+            parquet=parquet,
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from flickerscope.report.cells import safe_name, write_csv
 from flickerscope.scan.readings import ENERGY, FLICKER, readings_of
 
-__all__ = ["row_of", "write_table"]
+__all__ = ["Table", "row_of", "scan_table", "table_of"]
 
 IDENTITY: Final = ("model", "name", "prompt", "seed", "pred", "ref", "status", "reason")
 VERDICT: Final = ("verdict", "flicker_db", "energy_db")
@@ -17,14 +18,37 @@ OF_SIDES: Final = ("flicker", "coverage", "area", "texture", "pop", "speed")
 RENAMED: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
 
 
-def write_table(file: IO[str], records: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
-    """What was read of every clip, and why nothing was; excesses in dB, powers in code^2.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What was read of every clip, and why nothing was; excesses in dB, powers in code^2."""
 
-    ``records`` is called twice, as which columns there are is known in the end only.
-    """
-    further = dict.fromkeys(name for record in records() for name in row_of(record))
-    columns = dict.fromkeys((*IDENTITY, *VERDICT, *further))
-    write_csv(file, list(columns), (row_of(record) for record in records()))
+    columns: list[str]
+    records: Callable[[], Iterable[Mapping[str, Any]]]
+    row: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """Of a record."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One at a time, anew by each call."""
+        return (self.row(record) for record in self.records())
+
+    def write(self, file: IO[str]) -> None:
+        """As CSV."""
+        write_csv(file, self.columns, self.rows())
+
+
+def table_of(
+    records: Callable[[], Iterable[Mapping[str, Any]]],
+    row: Callable[[Mapping[str, Any]], dict[str, Any]],
+    first: Sequence[str],
+) -> Table:
+    """Which columns there are is known in the end only: ``first``, then all that any row has."""
+    further = dict.fromkeys(name for record in records() for name in row(record))
+    return Table(list(dict.fromkeys((*first, *further))), records, row)
+
+
+def scan_table(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Table:
+    """Of a scan of pairs."""
+    return table_of(records, row_of, (*IDENTITY, *VERDICT))
 
 
 def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,4 +67,6 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
     for role in ("pred", "ref"):
         side = record["inputs"][role]
         row |= {f"{role}_frames": side["frames_measured"], f"{role}_rate": side["measured_rate"]}
+    if record.get("vbench") is not None:
+        row["vbench_temporal_flickering"] = record["vbench"]["temporal_flickering"]
     return row | {"segment": record["segment"], "warnings": "; ".join(record["warnings"])}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from flickerscope import __version__
 from flickerscope.errors import SettingsError
-from flickerscope.report.cells import safe_name, write_csv
+from flickerscope.report.cells import safe_name
 from flickerscope.scan.finding import find_videos, stem_of
 from flickerscope.scan.job import Choices, Result, check_form
 from flickerscope.scan.journal import fingerprint, read_records
@@ -21,6 +21,7 @@ from flickerscope.scan.readings import ENERGY, FLICKER
 from flickerscope.scan.remote import join
 from flickerscope.scan.run import write_files
 from flickerscope.scan.sets import Saved
+from flickerscope.scan.table import table_of
 from flickerscope.scan.unpaired.content import LoneJob, run_lone
 from flickerscope.scan.unpaired.summary import (
     REFERENCE,
@@ -98,6 +99,7 @@ def run_unpaired(
     devices: Sequence[str] = ("cpu",),
     saved: Mapping[str, Saved] | None = None,
     figure: bool = False,
+    parquet: bool = False,
     overwrite: bool = False,
     work: Callable[[LoneJob], list[Result]] = run_lone,
     progress: Callable[[Progress], None] | None = None,
@@ -146,27 +148,25 @@ def run_unpaired(
 
             return draw_sets(sets, summary)
 
-        write_files(records, summary, lambda file: _table(file, read), draw if figure else None)
+        table = table_of(read, _row, COLUMNS)
+        write_files(records, summary, table, draw if figure else None, parquet=parquet)
         return summary
 
 
-def _table(file: IO[str], read: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
-    """A row a clip: levels in dB re 1 code^2."""
-    columns = dict.fromkeys((*COLUMNS, *(name for row in _rows(read()) for name in row)))
-    write_csv(file, list(columns), _rows(read()))
-
-
-def _rows(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for record in records:
-        row = {name: record[name] for name in COLUMNS if name in record}
-        row |= {name: safe_name(row[name]) for name in ("name", "path")}
-        if record["status"] == "measured":
-            for name, value in levels_of(record):
-                row[RENAMED.get(name) or f"{name.replace(' ', '_')}_db"] = value
-            motion = record["motion"]["video"] or {}
-            row |= {name: motion.get(name) for name in ("flicker", "coverage", "area", "speed")}
-            side = record["input"]
-            row |= {"power": record["energy"]["power"], "frames": side["frames_measured"],
-                    "rate": side["measured_rate"], "segment": record["segment"],
-                    "warnings": "; ".join(record["warnings"])}  # fmt: skip
-        yield row
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A clip: levels in dB re 1 code^2."""
+    row = {name: record[name] for name in COLUMNS if name in record}
+    row |= {name: safe_name(row[name]) for name in ("name", "path")}
+    if record["status"] != "measured":
+        return row
+    for name, value in levels_of(record):
+        row[RENAMED.get(name) or f"{name.replace(' ', '_')}_db"] = value
+    motion, side = record["motion"]["video"] or {}, record["input"]
+    row |= {name: motion.get(name) for name in ("flicker", "coverage", "area", "speed")}
+    return row | {
+        "power": record["energy"]["power"],
+        "frames": side["frames_measured"],
+        "rate": side["measured_rate"],
+        "segment": record["segment"],
+        "warnings": "; ".join(record["warnings"]),
+    }
