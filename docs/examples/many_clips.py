@@ -19,12 +19,13 @@ for pair in pairing.pairs:  # in place of files: a still picture, and the same w
     flash = np.round(noise.normal(0, 4, size=(16, 1, 1)))
     result = flickerscope.compare((reference + flash).astype(np.uint8), reference, fps=24)
     energy.append(result.energy_db)
-    flicker.append(result.flicker_db)
+    if result.flicker_db is not None:  # None: its motion cannot be followed
+        flicker.append((result.flicker_db, pair.prompt, pair.ref))
     prompts.append(pair.prompt)
     references.append(pair.ref)
 
 batch = summarize_batch(average_within(energy, prompts, references))
-along_motion = summarize_batch(average_within(flicker, prompts, references))
+along_motion = summarize_batch(average_within(*zip(*flicker, strict=True)))
 verdict = judge_batch(batch, along_motion)
 print(f"{verdict}: {along_motion.median.estimate:+.1f} dB over {along_motion.units} prompts")
 
