@@ -16,7 +16,7 @@ import pytest
 import scanning
 
 from flickerscope.cli import run
-from flickerscope.errors import InputError, SettingsError, TooShortError
+from flickerscope.errors import InputError, OutputError, SettingsError, TooShortError
 from flickerscope.scan.job import Choices
 from flickerscope.scan.pairing import pair_folders
 from flickerscope.scan.parquet import check_parquet
@@ -117,6 +117,13 @@ def test_the_same_scan_gives_the_same_parquet_and_an_unwanted_one_goes(folders, 
     assert not (out / "results.parquet").exists()
     again(parquet=True)
     assert (out / "results.parquet").read_bytes() == before
+
+
+def test_what_cannot_be_removed_is_named(folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "summary.png").mkdir()
+    pairing = pair_folders({"new": folders / "new"}, folders / "ref")
+    with pytest.raises(OutputError, match=r"summary\.png: cannot be removed"):
+        run_scan(pairing, tmp_path, choices=Choices(settings=QUICK), engine=run_here)
 
 
 def test_without_the_extra_a_line_says_how_to_get_it(monkeypatch) -> None:

@@ -222,7 +222,11 @@ def write_files(
         if not wanted:
             stale.add(name)
     for name in stale:
-        (records.parent / name).unlink(missing_ok=True)
+        try:
+            (records.parent / name).unlink(missing_ok=True)
+        except OSError as error:
+            text = f"{records.parent / name}: cannot be removed: {error.strerror or error}"
+            raise OutputError(text) from error
 
 
 def _put(text: str, file: IO[str]) -> None:
