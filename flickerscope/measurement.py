@@ -256,7 +256,7 @@ class Measurement:
         """Inverse of `to_json`; ``path``: where it is from. Raises `InputError`."""
         try:
             plain = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: not a measurement saved by flickerscope") from error
         if isinstance(plain, dict) and plain.get("kind") == KIND and plain.get("format") != FORMAT:
             raise InputError(

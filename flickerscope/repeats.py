@@ -34,6 +34,8 @@ UNEVEN: Final = 0.15
 LARGEST_PART: Final = 8
 SAME_RATIO: Final = 0.01
 """Difference up to which the simplest ratio, of numbers up to 8, is taken."""
+MOST_DRIFT: Final = 1.25
+"""Frames by which the new ones may stray from an even pace; true cadences do by up to 1.2."""
 GOES_BACK: Final = 0.5
 """Change over two new frames against that over one from which on there is no alternation."""
 
@@ -172,7 +174,13 @@ def find_held(repeats: Flags, changes: Floats, pictures: Floats) -> Held | None:
     new = _share(~held) if share > 1 / 2 else 1 - _share(held)
     simple = (Fraction(round(new * q), q) for q in range(2, LARGEST_PART + 1))
     ratio = next((r for r in simple if 0 < r < 1 and abs(r - new) <= SAME_RATIO), None)
-    return None if ratio is None else Held(frozenset(np.flatnonzero(held).tolist()), ratio)
+    if ratio is None:
+        return None
+    drift = np.cumsum(~held) - float(ratio) * np.arange(1, len(held) + 1)
+    pieces = np.array_split(drift, max(1, len(held) // WINDOW))
+    if max(float(np.ptp(piece)) for piece in pieces) > MOST_DRIFT:
+        return None  # chance, where frames change by little now and then
+    return Held(frozenset(np.flatnonzero(held).tolist()), ratio)
 
 
 def _share(flags: Flags) -> Fraction:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,3 +205,31 @@ def test_an_interrupt_from_the_keyboard_leaves_nothing_behind(
     assert (process.returncode, out, err) == (130, "", "flickerscope: interrupted\n")
     assert sorted(os.listdir(tmp_path)) == ["long.mkv", "r.json"]
     assert (tmp_path / "r.json").read_bytes() == EARLIER
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("options", [(), ("-q", "--json", "-")])
+def test_a_full_disk_behind_standard_output_is_told_and_the_reports_are_there(
+    here: Path, options: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-m", "flickerscope", "analyze", "ok.mkv", "--no-motion"]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        run = subprocess.run(
+            [*command, "--csv", "r.csv", *options],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr.startswith("flickerscope: standard output: cannot be written: ")
+    assert run.stderr.count("\n") == 1
+    assert Path("r.csv").stat().st_size > 100
+
+
+def test_json_nested_beyond_reason_is_refused(here: Path, capsys: Any) -> None:
+    Path("deep.json").write_text("[" * 100_000)
+    for arguments in (
+        ["compare", "ok.mkv", "deep.json"],
+        ["analyze", "ok.mkv", "--settings", "deep.json"],
+    ):
+        assert cli.run(arguments) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("flickerscope: deep.json: ") and error.count("\n") == 1

@@ -160,3 +160,27 @@ def test_what_cannot_be_read_is_told_with_its_reason(
         analyze(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
+
+
+def test_a_matroska_file_with_sound_that_is_cut_off_is_damaged(tmp_path: Path) -> None:
+    """Its length in time is then that of the sound too, and no tag of the video's need be there."""
+    path = tmp_path / "a.mkv"
+    pictures = np.random.default_rng(0).integers(0, 256, (50, 32, 48), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 48, 32, "gray"
+        sound = container.add_stream("pcm_s16le", rate=8000)
+        for picture in pictures:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "gray")))
+            noise = av.AudioFrame.from_ndarray(np.zeros((1, 320), np.int16), layout="mono")
+            noise.sample_rate = 8000
+            container.mux(sound.encode(noise))
+        container.mux(video.encode())
+    whole = path.read_bytes()
+    assert read(path) == (50, None)
+    for share in (0.3, 0.6, 0.9):
+        # What names the length of the video may have another name.
+        path.write_bytes(whole[: int(share * len(whole))].replace(b"DURATION", b"DURATIOX"))
+        frames, lost = read(path)
+        assert 0 < frames < 50
+        assert lost is not None

@@ -309,3 +309,17 @@ def test_generated_clips_stored_at_10_frames_a_second_have_8_new_ones(
 def test_flashes_whose_states_last_keep_their_rate(media: Any, name: str) -> None:
     (clip,) = analyze(media(name), device="cpu", motion=False).clips
     assert clip.rate == clip.info.rate
+
+
+@pytest.mark.parametrize("shots", [(8,) * 4, (5,) * 6, (8,) * 8, (16,)])
+def test_white_flicker_is_hardly_ever_taken_for_held_frames(shots: tuple[int, ...]) -> None:
+    """By chance frames change by little now and then, but not at an even pace."""
+    random = np.random.default_rng(0)
+    found = 0
+    for _ in range(200):
+        levels = [random.normal(0, 3, frames) for frames in shots]
+        changes = [np.append(0, np.abs(np.diff(level))) for level in levels]
+        flags = [np.append(False, find_repeats(change[1:])) for change in changes]
+        pictures = np.concatenate(levels)[:, None]
+        found += find_held(np.concatenate(flags), np.concatenate(changes), pictures) is not None
+    assert found <= 1

@@ -94,11 +94,12 @@ def analyze_command(
                     strict=strict, timeout=timeout, progress=progress, **chosen,
                 )
             )  # fmt: skip
-        if not quiet and outputs.stdout is None:
-            from flickerscope.cli.terminal import analysis_summary
-
-            show(analysis_summary(results[-1], device=took, verbose=verbose))
     write_analysis(results, took, outputs)
+    if not quiet and outputs.stdout is None:
+        from flickerscope.cli.terminal import analysis_summary
+
+        for result in results:
+            show(analysis_summary(result, device=took, verbose=verbose))
     if fail_above is not None:
         from flickerscope.excess import headline_power
         from flickerscope.gate import find_breach_alone

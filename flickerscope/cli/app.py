@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,15 @@ from flickerscope.cli.experiment import experiment_command
 from flickerscope.cli.measure import measure_command
 from flickerscope.cli.merge import merge_command
 from flickerscope.cli.roundtrip import roundtrip_command
-from flickerscope.cli.running import FAILURE, INTERRUPTED, OK, USAGE, complain, pattern_hint
+from flickerscope.cli.running import (
+    FAILURE,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    close_standard_output,
+    complain,
+    pattern_hint,
+)
 from flickerscope.cli.scan import scan_command
 from flickerscope.errors import FlickerscopeError, SettingsError, TooShortError
 
@@ -94,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
         return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read the output has gone; nothing is left to say to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_standard_output()
         return FAILURE
     except MemoryError:
         return complain(NO_MEMORY, FAILURE)

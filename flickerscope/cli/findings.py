@@ -61,8 +61,9 @@ def experiment_summary(result: Experiment, folder: str, *, verbose: bool = False
 
 EFFECT_KEY = (
     "dB: change of the high-frequency energy; x: frame error over that of the frame loss; vs: "
-    "error in HF against the frame loss's clips smoothed over time to no more frame error, dB "
-    "(above 0: smoothing does better)."
+    "error in HF against the frame loss's clips smoothed over time, by what is best for these "
+    "clips with no more frame error, dB (above 0: smoothing does better). ?: the change is not "
+    "told from none."
 )
 READING_KEY = (
     "HF: high-frequency energy, all clips pooled; clip: of the median clip; MC: motion-compensated "
@@ -120,7 +121,8 @@ def _effect(effect: Effect | None) -> tuple[str, str, str]:
         return "-", "", ""
     matched = effect.matched_db
     return (
-        f"{round(effect.change_db.estimate, 1) + 0.0:+.1f}",
+        f"{round(effect.change_db.estimate, 1) + 0.0:+.1f}"
+        + ("?" if effect.outcome == "undecided" else ""),
         f"{effect.frame_ratio.estimate:.2f}",
         "-" if matched is None else f"{round(matched.estimate) + 0.0:+.0f}",
     )

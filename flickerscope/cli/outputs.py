@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flickerscope.cli.running import standard_output
 from flickerscope.errors import SettingsError
 from flickerscope.files import check_writable, make_folder, write_all
 
@@ -87,8 +88,9 @@ class Outputs:
         )
         for target, content in named:
             if target == STDOUT:
-                sys.stdout.buffer.write(content)
-                sys.stdout.buffer.flush()
+                with standard_output():
+                    sys.stdout.buffer.write(content)
+                    sys.stdout.buffer.flush()
 
 
 def write_comparison(result: Comparison, outputs: Outputs) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flickerscope.errors import InputError
+from flickerscope.errors import InputError, OutputError
 from flickerscope.settings import Settings
 from flickerscope.suffixes import IMAGE_SUFFIXES
 
@@ -30,6 +30,7 @@ __all__ = [
     "INTERRUPTED",
     "OK",
     "USAGE",
+    "close_standard_output",
     "complain",
     "given",
     "load_settings",
@@ -37,6 +38,7 @@ __all__ = [
     "progress_bar",
     "saved_or_path",
     "show",
+    "standard_output",
 ]
 
 MANY_PICTURES = 3
@@ -80,7 +82,7 @@ def load_settings(path: str | None) -> Settings | None:
         return None
     try:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read as a report: {why}") from error
     if isinstance(plain, dict) and "settings" in plain:
@@ -103,7 +105,28 @@ def show(summary: RenderableType) -> None:
 
     # Where the output is no terminal, rich would take 80 columns and cut long words.
     console = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
-    console.print(summary)
+    with standard_output():
+        console.print(summary)
+        sys.stdout.flush()
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Tell an error in one line, such as a full disk; a reader that has gone is not one."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        close_standard_output()
+        raise OutputError(
+            f"standard output: cannot be written: {error.strerror or error}"
+        ) from error
+
+
+def close_standard_output() -> None:
+    """Have what is left in its buffer go nowhere, without another error at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

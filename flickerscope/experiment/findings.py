@@ -44,7 +44,9 @@ Records = Mapping[Arm, Mapping[str, Mapping[int, Sequence[Reading]]]]
 """Readings of each arm, class of content and seed: one, or one for each source video."""
 
 FOLLOWS: Final = 0.5
-"""Slope below which most of a prediction's energy does not follow the reference."""
+"""Explained share below which most of a prediction's energy does not follow the reference."""
+LEAST_DRAWN: Final = 6
+"""Source videos: over fewer, the interval of a bootstrap covers less than it says."""
 DRAWS: Final = 1000
 """Of the bootstrap over source videos."""
 
@@ -64,7 +66,7 @@ class Finding:
     basis: Basis
     """What shows that: the energy, or the motion-compensated flicker alone."""
     follows: bool
-    """Whether the reference explains at least half of that energy (slope from 0.5)."""
+    """Whether the reference explains at least half of that energy; true where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,8 @@ class Repeats:
         """Of one value for each repeat; ``estimate``: of all readings together."""
         if self.are_seeds:
             return mean_interval(values)
+        if len(self.sources) < LEAST_DRAWN:
+            return Interval(estimate, None, None)
         return percentile_interval(estimate, values)
 
     def p(self, values: Sequence[float]) -> float:
@@ -171,7 +175,7 @@ class Repeats:
             return mean_p(values)
         above = sum(value > 0 for value in values)
         below = sum(value < 0 for value in values)
-        if not above and not below:
+        if (not above and not below) or len(self.sources) < LEAST_DRAWN:
             return 1.0
         return min(1.0, 2 * (min(above, below) + 1) / (len(values) + 1))
 
@@ -190,7 +194,7 @@ def _finding(arm: Arm, content: str, repeats: Repeats) -> Finding:
         values=values,
         verdict=verdict,
         basis=basis,
-        follows="slope" not in values or values["slope"].estimate >= FOLLOWS,
+        follows="explained" not in values or values["explained"].estimate >= FOLLOWS,
     )
 
 

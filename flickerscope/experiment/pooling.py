@@ -20,7 +20,8 @@ MEASURES: Final[Mapping[str, str]] = {
     "high_db": "high-frequency energy against the reference, all clips pooled, dB",
     "median_db": "the same of the median clip, dB",
     "motion_db": "motion-compensated flicker against the reference, medians over the clips, dB",
-    "slope": "beta: Re S_pr / S_pp in HF; below 1, energy that the reference does not explain",
+    "slope": "beta: Re S_pr / S_pp in HF: what the prediction is to be scaled by to fit",
+    "explained": "share of the power in HF that the reference explains, bin by bin",
     "gain": "Re S_pr / S_rr in HF; below 1, energy of the reference that is lost",
     "high_pred": "power in HF, code^2",
     "high_ref": "power of the reference in HF, code^2",
@@ -109,6 +110,8 @@ class Pool:
         }
         if pred > EPSILON:
             values["slope"] = joint / pred
+            if "unexplained" in values:
+                values["explained"] = 1 - values["unexplained"] / pred
         if ref > EPSILON:
             values["gain"] = joint / ref
         if self.motion.shape[1]:

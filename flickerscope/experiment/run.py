@@ -24,7 +24,7 @@ from flickerscope.experiment.plan import FORMAT, LINEAR, LONG, Plan
 from flickerscope.experiment.readings import Reading, smoothed, targets
 from flickerscope.experiment.training import Training, trained_arms
 from flickerscope.losses import SpectralLoss, diff
-from flickerscope.resources import pick_resources, plain_arithmetic, torch_to_ourselves
+from flickerscope.resources import Resources, pick_resources, plain_arithmetic, torch_to_ourselves
 from flickerscope.scan.journal import Journal, fingerprint
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pool import run_jobs
@@ -131,7 +131,7 @@ def run_experiment(
         footage = load_footage(clips, size=plan.size, resources=resources, progress=progress)
     digest = None if footage is None else footage.digest
     jobs = [
-        Job(plan, part, seed, str(resources.device), footage, digest)
+        Job(plan, part, seed, _device(part, resources), footage, digest)
         for part in plan.parts
         for seed in range(plan.seeds)
     ]
@@ -169,20 +169,26 @@ def _done(
             progress("experiment", count, len(jobs))
 
     tell()
-    workers = min(threads, len(left))
-    on_cpu = all(job.device == "cpu" for job in left)
-    if workers < 2 or not on_cpu:
-        for job in left:
-            yield do_part(job)
-            count += 1
-            tell()
-        return
-    for outcome in run_jobs(do_part, left, workers=workers):
+    side_by_side = [job for job in left if job.device == "cpu"]
+    workers = min(threads, len(side_by_side))
+    if workers < 2:
+        side_by_side = []
+    for outcome in run_jobs(do_part, side_by_side, workers=workers) if side_by_side else ():
         if outcome.status != "ok":
-            raise FlickerscopeError(f"seed {left[outcome.index].seed}: {outcome.reason}")
+            raise FlickerscopeError(f"seed {side_by_side[outcome.index].seed}: {outcome.reason}")
         yield outcome.value
         count += 1
         tell()
+    for job in left:
+        if job not in side_by_side:
+            yield do_part(job)
+            count += 1
+            tell()
+
+
+def _device(part: str, resources: Resources) -> str:
+    """Linear models are computed on the CPU, whatever there is."""
+    return "cpu" if part == LINEAR else str(resources.device)
 
 
 def do_part(job: Job) -> dict[str, Any]:

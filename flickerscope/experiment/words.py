@@ -23,7 +23,7 @@ __all__ = [
 KEY: Final = (
     "excess, deficit: over 1 dB more or less than the reference, with 95 % confidence; calibrated: "
     "within 1 dB; undecided: none of these. MC: it is the motion-compensated flicker that is in "
-    "excess. *: most of that energy does not follow the reference (slope below 0.5)."
+    "excess. *: most of that energy is not explained by the reference."
 )
 
 

@@ -141,7 +141,8 @@ def _pictures(path: str) -> tuple[list[str], list[str]]:
     files = [name for name in found if os.path.isfile(name)]
     pictures = sorted((n for n in files if n.lower().endswith(IMAGE_SUFFIXES)), key=natural_order)
     if not pictures:
-        where = "holds no pictures" if os.path.isdir(path) else "no picture has such a name"
+        missing = "no such file, and no picture has such a name"
+        where = "holds no pictures" if os.path.isdir(path) else missing
         raise InputError(f"{path}: {where}; allowed are {', '.join(s[1:] for s in IMAGE_SUFFIXES)}")
     kinds = sorted({_SAME.get(k, k) for k in (os.path.splitext(n)[1].lower() for n in pictures)})
     if len(kinds) > 1:

@@ -34,6 +34,7 @@ __all__ = [
 LIMITED, FULL = 1, 2
 """FFmpeg's codes of the ranges."""
 
+_LINEAR = 8
 _HDR = {16: "PQ", 18: "HLG"}
 
 
@@ -93,6 +94,8 @@ def picture_notes(
     yield from _geometry_notes(picture, stream)
     if curve := _HDR.get(stream.codec_context.color_trc):
         yield f"HDR ({curve}): measured in code values of that curve, not in light"
+    if stream.codec_context.color_trc == _LINEAR:
+        yield "linear light: measured as stored, values over 1 clipped; no code values of a display"
     container = stream.container
     if isinstance(container, InputContainer):
         streams = video_streams(container)

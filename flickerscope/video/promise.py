@@ -28,7 +28,7 @@ class Promise:
     end: Fraction | None = None
     """Seconds at which its video ends."""
     cut: bool = False
-    """The file ends in the middle of its last picture."""
+    """The file ends before it says it does."""
 
 
 def promise_of(
@@ -36,8 +36,8 @@ def promise_of(
 ) -> Promise:
     """The promise of a file of ``shown`` packets, of which the last ends at byte ``reached``."""
     kind = container.format.name
-    if end := promised_end(container, stream):
-        return Promise(end=end)
+    if "matroska" in kind:
+        return Promise(end=promised_end(container, stream), cut=_is_cut_matroska(path))
     if kind == "gif":
         return Promise(cut=_is_cut_gif(path))
     if kind == "apng":
@@ -68,11 +68,41 @@ def promised_end(container: InputContainer, stream: VideoStream) -> Fraction | N
     """Seconds at which Matroska says that its video ends; it names no number of frames."""
     if "matroska" not in container.format.name:
         return None
-    if m := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
-        return int(m[1]) * 3600 + int(m[2]) * 60 + Fraction(m[3])
+    for name, value in stream.metadata.items():  # also DURATION-eng and the like
+        if not name.startswith("DURATION"):
+            continue
+        if m := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", value):
+            return int(m[1]) * 3600 + int(m[2]) * 60 + Fraction(m[3])
     if len(container.streams) == 1 and container.duration:
         return Fraction(container.duration, 1_000_000)
     return None
+
+
+def _is_cut_matroska(path: str) -> bool:
+    """Whether a Matroska file is shorter than its one segment says; a live one says nothing.
+
+    Sizes are numbers of 1 to 8 bytes, as many as the first one has leading zeros and one more
+    (RFC 8794, section 4).
+    """
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if head[:4] != b"\x1a\x45\xdf\xa3":
+        return False
+    size, at = _ebml_size(head, 4)
+    at += size or 0
+    if head[at : at + 4] != b"\x18\x53\x80\x67":
+        return False
+    size, at = _ebml_size(head, at + 4)
+    return size is not None and os.path.getsize(path) < at + size
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
+    """A size, ``None`` where it is unknown, and the place behind it."""
+    length = 9 - data[at].bit_length() if at < len(data) and data[at] else 0
+    if not length or at + length > len(data):
+        return None, at
+    value = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
+    return (None if value == (1 << 7 * length) - 1 else value), at + length
 
 
 def _apng_frames(path: str) -> int | None:

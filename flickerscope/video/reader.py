@@ -140,7 +140,7 @@ class VideoFile(Described):
                 f"it ends at {end:.2f} s, the container promises {float(promised_end):.2f} s"
             )
         if tally.finished and self._promise.cut:
-            found.append("the file is cut off in the middle of a frame")
+            found.append("the file is cut off")
         if found and tally.finished and self._gaps:
             found.append(f"{self._gaps} frames are missing among the timestamps")
         if tally.unordered:
