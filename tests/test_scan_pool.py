@@ -5,8 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -124,29 +122,3 @@ def test_a_pool_keeps_its_processes_from_one_run_to_the_next() -> None:
         pids = {outcome.value for _ in range(2) for outcome in pool.run(work, [("pid", "")] * 2)}
     assert len(pids) == 1
     assert not multiprocessing.active_children()
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_twenty_moments_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """kill -9 of the whole run, each time some records further; none is lost or made twice."""
-    script = Path(__file__).with_name("scanning.py")
-    path, count = tmp_path / "killed", 200
-
-    def start(journal: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(script), str(journal), str(count)])
-
-    def records() -> int:
-        return path.read_bytes().count(b"\n") if path.exists() else 0
-
-    assert start(tmp_path / "whole").wait() == 0
-    for attempt in range(20):
-        before = records()
-        with start(path) as run:
-            while run.poll() is None and records() <= before + attempt % 5:
-                time.sleep(0.001)
-            run.kill()
-        assert run.returncode == -signal.SIGKILL
-        assert before < records() < count
-    assert start(path).wait() == 0
-    assert path.read_bytes() == (tmp_path / "whole").read_bytes()
-    assert records() == count

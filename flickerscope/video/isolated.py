@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
@@ -76,11 +77,12 @@ class IsolatedFile(Described):
                     time_, key, samples = reply
                     yield Frame(time_, self._tensors(samples), key)
             finally:
-                # Not where it failed: then nothing is owed any more.
-                while child.owed:
-                    child.receive()
-                if child.alive:
-                    self._damage = child.ask("damage")
+                # An error under way comes first; an interrupt has reached the child as well.
+                with suppress(InputError) if sys.exc_info()[0] else nullcontext():
+                    while child.owed:
+                        child.receive()
+                    if child.alive:
+                        self._damage = child.ask("damage")
 
     def problems(self) -> tuple[str, ...]:
         """What went wrong in the last reading, one sentence each."""
