@@ -122,6 +122,10 @@ def make_clips(folder: Path) -> list[Path]:
     for name, kind in FOLDERS.items():
         make_pictures(folder / name, frames, *kind)
     make_arrays(folder, np.ascontiguousarray(np.stack(frames)[..., 1]))
+    from flickerscope import analyze
+
+    saved = analyze(np.stack(frames)[..., 1], fps=24, ladder=True)
+    (folder / "saved.json").write_text(saved.to_json(), encoding="utf-8")
     return clips_in(folder)
 
 
@@ -257,6 +261,8 @@ def write_files(path: Path, files: Files) -> None:
 def arguments_for(path: Path, report: Path, turn: int) -> list[str]:
     """The command: every eighth turn is measured along its motion too, every fourth compared."""
     motion = [] if turn % 8 == 0 else ["--no-motion"]
+    if path.suffix == ".json":  # a saved measurement stands in the place of a reference
+        return ["compare", str(path), str(path), "-q", "--json", str(report)]
     videos = ["compare", str(path), str(path)] if turn % 4 == 1 else ["analyze", str(path)]
     return [*videos, "-q", "--threads", "1", "--json", str(report), *motion]
 

@@ -358,14 +358,14 @@ def with_object(luma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 KINDS: dict[str, tuple[Callable[..., torch.Tensor], tuple[float, ...]]] = {
     "global white": (white, (0.5, 1, 2)),
-    "alternation": (alternation, (1,)),
+    "alternation": (alternation, (0.5, 1)),
     "boiling": (boiling, (1, 2)),
     "fresh texture": (fresh_texture, (0.2, 0.4)),
     "two on, two off": (two_on_two_off, (1, 2)),
-    "pulsing": (pulsing, (2,)),
+    "pulsing": (pulsing, (1, 2)),
 }
 OBJECT_DOSES = (1.0, 2.0)
-CHROMA_DOSES = (4.0,)
+CHROMA_DOSES = (2.0, 4.0)
 QUICK = {"global white 1", "boiling 1", "fresh texture 0.4"}
 
 
@@ -502,6 +502,7 @@ def costs(clip: Clip, field: MotionField) -> dict[str, float]:
         "MC chroma": lambda: flicker(clip.luma, chroma=clip.chroma, field=field),
         "HF power, pixel": lambda: energy(clip, ("pixel",)),
         "HF power, block": lambda: energy(clip, ("block",)),
+        "quiet floor": lambda: energy(clip, ("block",)),
         "VBench": lambda: vbench(clip),
     }
     found = {}

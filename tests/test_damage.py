@@ -184,3 +184,29 @@ def test_a_matroska_file_with_sound_that_is_cut_off_is_damaged(tmp_path: Path) -
         frames, lost = read(path)
         assert 0 < frames < 50
         assert lost is not None
+
+
+@pytest.mark.parametrize("first_interlaced", [False, True])
+def test_frames_that_are_not_interlaced_as_the_first_one_is_are_counted(
+    first_interlaced: bool, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    parts = []
+    for interlaced in (first_interlaced, not first_interlaced):
+        path = tmp_path / f"{interlaced}.ts"
+        with av.open(str(path), "w") as container:
+            flags = {"flags": "+ilme+ildct"} if interlaced else {}
+            stream = container.add_stream("mpeg2video", rate=25, options=flags)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            for _ in range(8):
+                codes = random.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+                frame = av.VideoFrame.from_ndarray(codes, "rgb24").reformat(format="yuv420p")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        parts.append(path.read_bytes())
+    path.write_bytes(b"".join(parts))
+    source = VideoFile(path)
+    frames = list(source.frames())
+    assert source.info.interlaced == first_interlaced
+    (found,) = (text for text in source.problems() if "interlaced" in text)
+    assert found.startswith(f"8 of {len(frames)} frames ")

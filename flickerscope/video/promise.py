@@ -29,6 +29,8 @@ class Promise:
     """Seconds at which its video ends."""
     cut: bool = False
     """The file ends before it says it does."""
+    held: int = 0
+    """Frames that it counts and does not hold: an AVI shows the one before again."""
 
 
 def promise_of(
@@ -38,6 +40,8 @@ def promise_of(
     kind = container.format.name
     if "matroska" in kind:
         return Promise(end=promised_end(container, stream), cut=_is_cut_matroska(path))
+    if kind == "avi":
+        return Promise(held=_empty_chunks(path, stream.index))
     if kind == "gif":
         return Promise(cut=_is_cut_gif(path))
     if kind == "apng":
@@ -103,6 +107,24 @@ def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
         return None, at
     value = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
     return (None if value == (1 << 7 * length) - 1 else value), at + length
+
+
+def _empty_chunks(path: str, stream: int) -> int:
+    """Frames without data in the index of an AVI file: the one before is to be shown again."""
+    names = [f"{stream:02}{kind}".encode() for kind in ("dc", "db")]
+    with open(path, "rb") as file:
+        at = 12  # RIFF, size, AVI
+        while True:
+            file.seek(at)
+            head = file.read(8)
+            if len(head) < 8:
+                return 0
+            size = int.from_bytes(head[4:], "little")
+            if head[:4] == b"idx1":
+                break
+            at += 8 + size + size % 2
+        index = np.frombuffer(file.read(size // 16 * 16), "S4, <u4, <u4, <u4")
+    return int((np.isin(index["f0"], names) & (index["f3"] == 0)).sum())
 
 
 def _apng_frames(path: str) -> int | None:

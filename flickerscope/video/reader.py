@@ -110,6 +110,7 @@ class VideoFile(Described):
         for picture in self._pictures(tally):
             time = tally.end = self._time(picture.pts, time, tally)
             tally.frames += 1
+            tally.mixed += bool(picture.interlaced_frame) != self._info.interlaced
             planes = tuple(self._upright(samples) for samples in self._samples(picture))
             yield Frame(time, planes, bool(picture.key_frame))
         if not tally.frames:
@@ -143,6 +144,12 @@ class VideoFile(Described):
             found.append("the file is cut off")
         if found and tally.finished and self._gaps:
             found.append(f"{self._gaps} frames are missing among the timestamps")
+        if tally.mixed:
+            are, first = ("are not", "is") if self._info.interlaced else ("are", "is not")
+            found.append(
+                f"{tally.mixed} of {tally.frames} frames {are} interlaced, the first {first}; all "
+                "were read alike"
+            )
         if tally.unordered:
             found.append(
                 f"the times of {tally.unordered} frames do not increase; "

@@ -91,6 +91,8 @@ class Tally:
     failed: int = 0
     corrupt: int = 0
     unordered: int = 0
+    mixed: int = 0
+    """Frames that are interlaced where the first one is not, or not where it is."""
     trouble: str | None = None
     cut: str | None = None
     """Why the container could not be read to its end."""
