@@ -379,7 +379,9 @@ def test_an_experiment_on_videos_pools_them_by_video(footage, folder):
     assert found.content == "real"
     readings = result.records[Arm("per-frame denoiser", FRAME)]["real"][0]
     assert {reading.source for reading in readings} == set(split(footage, 0)[1].sources)
-    assert found.values["high_db"].low <= found.values["high_db"].estimate
+    # Half of the videos are too few for an interval.
+    assert len({reading.source for reading in readings}) < 6
+    assert (found.values["high_db"].low, found.verdict) == (None, "undecided")
     document = experiment_document(result)
     assert document["left_out"] == list(result.left_out)
 
