@@ -242,7 +242,13 @@ def test_the_compiled_loss_is_the_loss(loss: torch.nn.Module) -> None:
         torch.compile(lambda x: x.sin() + 1)(pred)
     except (RuntimeError, OSError, ImportError) as error:  # no compiler on this machine
         pytest.skip(f"torch.compile does not work here: {type(error).__name__}")
-    torch.testing.assert_close(torch.compile(loss)(pred, target), loss(pred, target))
+    found = []
+    for build in (torch.compile(loss), loss):
+        x = pred.clone().requires_grad_()
+        value = build(x, target)
+        value.backward()
+        found.append((value.detach(), x.grad))
+    torch.testing.assert_close(*found)
 
 
 def test_predictions_of_noise_velocity_and_flow_lead_back_to_the_clean_clip() -> None:
@@ -303,12 +309,20 @@ def test_min_snr_weights_are_capped() -> None:
         lambda: DiffLoss(time_dim=0),
         lambda: DiffLoss(reduction="median"),
         lambda: DiffLoss("lpips"),
+        lambda: DiffLoss(2),  # type: ignore[arg-type]
+        lambda: DiffLoss(["mse"]),  # type: ignore[arg-type]
         lambda: FlickerLoss(-1),
+        lambda: FlickerLoss("1"),  # type: ignore[arg-type]
+        lambda: FlickerLoss(None),  # type: ignore[arg-type]
         lambda: FlickerLoss(float("nan")),
         lambda: SpectralLoss("frame"),  # type: ignore[arg-type]
         lambda: SpectralLoss(torch.tensor([1.0, -1.0])),
         lambda: SpectralLoss(torch.ones(2, 2)),
+        lambda: SpectralLoss([1.0, 1.0]),  # type: ignore[arg-type]
+        lambda: SpectralLoss(str)(PAIR, PAIR),  # type: ignore[arg-type]
         lambda: losses.diff(-1),
+        lambda: losses.diff("1"),  # type: ignore[arg-type]
+        lambda: losses.dct_basis(0),
         lambda: losses.csf(0),
         lambda: losses.band(8, 4, 24),
         lambda: losses.min_snr_weight(torch.ones(1), 0),
@@ -340,6 +354,19 @@ PAIR = clips(2, 4, 3)
         lambda: SpectralLoss(losses.frame())(PAIR, PAIR, mask=torch.ones(4)),
         lambda: SpectralLoss(losses.frame())(PAIR, PAIR, lengths=torch.ones(3).long()),
         lambda: losses.x0_from_flow(PAIR, PAIR, torch.ones(3)),
+        lambda: losses.x0_from_flow(PAIR, PAIR, [0.5, 0.5]),
+        lambda: losses.x0_from_flow(PAIR, PAIR[0], torch.ones(2)),
+        lambda: losses.x0_from_v(PAIR.long(), PAIR.long(), torch.ones(2), torch.ones(2)),
+        lambda: losses.snr(0.6, 0.8),
+        lambda: losses.flow_weight(0.5),
+        lambda: losses.min_snr_weight(3.0),
+        lambda: DiffLoss()(PAIR.tolist(), PAIR),
+        lambda: DiffLoss()(PAIR, PAIR.tolist()),
+        lambda: DiffLoss()(PAIR, PAIR, mask=[True] * 4),
+        lambda: DiffLoss()(PAIR, PAIR, lengths=[4, 4]),
+        lambda: DiffLoss()(PAIR, PAIR, weights=[1.0, 1.0]),
+        lambda: DiffLoss()(PAIR, PAIR, lengths=torch.ones(2, dtype=torch.bool)),
+        lambda: DiffLoss(lambda pred, target: 1.0)(PAIR, PAIR),
     ],
 )
 def test_clips_that_do_not_fit_are_refused_in_one_line(call: object) -> None:
@@ -347,3 +374,17 @@ def test_clips_that_do_not_fit_are_refused_in_one_line(call: object) -> None:
         call()  # type: ignore[operator]
     assert isinstance(caught.value, InputError)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [-1, 5])
+@pytest.mark.parametrize("loss", [FlickerLoss(1.0), SpectralLoss(losses.frame())])
+def test_lengths_that_no_clip_can_have_are_refused(loss: torch.nn.Module, length: int) -> None:
+    with pytest.raises(InputError, match=f"lengths hold {length}; allowed: 0 to 4 frames"):
+        loss(PAIR, PAIR, lengths=torch.tensor([4, length]))
+
+
+def test_noise_without_any_signal_leads_to_no_clip_but_a_velocity_does() -> None:
+    alpha, sigma = torch.tensor([0.6, 0.0]), torch.tensor([0.8, 1.0])
+    with pytest.raises(InputError, match="alpha holds 0"):
+        losses.x0_from_eps(PAIR, PAIR, alpha, sigma)
+    assert losses.x0_from_v(PAIR, -PAIR, alpha, sigma).isfinite().all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +15,18 @@ __all__ = [
     "REDUCTIONS",
     "along",
     "check_layout",
+    "check_number",
     "check_pair",
+    "check_tensors",
     "frames_that_count",
     "full_precision",
     "mean_of_counted",
     "reduce_clips",
+    "values_are_at_hand",
 ]
 
 REDUCTIONS = ("mean", "sum", "none")
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def check_layout(time_dim: int, reduction: str) -> None:
@@ -33,8 +39,29 @@ def check_layout(time_dim: int, reduction: str) -> None:
         raise SettingsError(f"reduction is {reduction!r}; allowed: {', '.join(REDUCTIONS)}")
 
 
+def check_number(name: str, value: Any, *, above: bool = False) -> None:
+    """Refuse what is no finite number from 0 up; ``above``: 0 too."""
+    known = isinstance(value, Real) and math.isfinite(value)
+    if not known or value < 0 or (above and value == 0):
+        allowed = "above 0" if above else "0 or more"
+        raise SettingsError(f"{name} is {value!r}; allowed: a number, {allowed}")
+
+
+def check_tensors(**values: Tensor | None) -> None:
+    """Refuse what is no tensor; ``None`` is what is not given."""
+    for name, value in values.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise InputError(f"{name} is a {type(value).__name__}; allowed: a tensor")
+
+
+def values_are_at_hand(values: Tensor) -> bool:
+    """Whether a look at the values is free: elsewhere it makes a GPU wait, or breaks a graph."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def check_pair(pred: Tensor, target: Tensor, time_dim: int, weights: Tensor | None) -> None:
     """Refuse clips that are not of one shape, or weights that are not one per clip."""
+    check_tensors(pred=pred, target=target, weights=weights)
     if pred.shape != target.shape:
         raise InputError(
             f"prediction {tuple(pred.shape)} and target {tuple(target.shape)} must have one shape"
@@ -75,6 +102,7 @@ def frames_that_count(
     mask: Tensor | None, lengths: Tensor | None, batch: int, frames: int, device: torch.device
 ) -> Tensor | None:
     """Return (B, T), which frames count; None where all do."""
+    check_tensors(mask=mask, lengths=lengths)
     keep = None
     if mask is not None:
         if mask.dtype != torch.bool:
@@ -85,11 +113,15 @@ def frames_that_count(
             )
         keep = mask.to(device).expand(batch, frames)
     if lengths is not None:
-        if lengths.shape != (batch,) or lengths.is_floating_point():
+        if lengths.shape != (batch,) or lengths.dtype not in WHOLE:
             raise InputError(
                 f"lengths of shape {tuple(lengths.shape)} and {lengths.dtype}; "
                 f"allowed: integers of shape ({batch},)"
             )
+        if values_are_at_hand(lengths):
+            wrong = [n for n in lengths.tolist() if not 0 <= n <= frames]
+            if wrong:
+                raise InputError(f"lengths hold {wrong[0]}; allowed: 0 to {frames} frames")
         before = torch.arange(frames, device=device) < lengths.to(device)[:, None]
         keep = before if keep is None else keep & before
     return keep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -14,7 +13,9 @@ from flickerscope.errors import InputError, SettingsError
 from flickerscope.losses.clips import (
     along,
     check_layout,
+    check_number,
     check_pair,
+    check_tensors,
     frames_that_count,
     full_precision,
     mean_of_counted,
@@ -62,7 +63,7 @@ class DiffLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_layout(time_dim, reduction)
-        if isinstance(distance, str) and distance not in NAMED:
+        if not callable(distance) and str(distance) not in NAMED:
             allowed = f"{', '.join(NAMED)}, or a function"
             raise SettingsError(f"distance is {distance!r}; allowed: {allowed}")
         self.distance = distance
@@ -85,15 +86,17 @@ class DiffLoss(nn.Module):
             target: the clips to be met, of the same shape.
             mask: the frames that count, bool of shape (B, T) or (T,). A difference counts where
                 both its frames do; what the others hold (NaN too) has no effect.
-            lengths: how many frames of each clip come before its padding, integers of shape (B,).
+            lengths: how many frames of each clip come before its padding, integers from 0 to T of
+                shape (B,). On a GPU they are not looked at, so that it need not wait: fewer than 0
+                count as 0, more than T as T.
             weights: a factor for the loss of each clip, of shape (B,), such as `min_snr_weight`.
 
         Raises:
-            InputError: where the shapes do not fit, or a distance that returns one number is asked
-                for a loss per clip.
+            InputError: where the shapes do not fit, something is no tensor, lengths on the CPU are
+                none, or a distance that returns one number is asked for a loss per clip.
         """
+        pred, target, keep = self._prepare(pred, target, mask, lengths, weights)
         with torch.autocast(pred.device.type, enabled=False):
-            pred, target, keep = self._prepare(pred, target, mask, lengths, weights)
             return self._diff_loss(pred, target, keep, weights)
 
     def _prepare(
@@ -145,6 +148,7 @@ class DiffLoss(nn.Module):
             values = named(pred, target, reduction="none")
         else:
             values = self.distance(pred, target)
+            check_tensors(distance=values)
             if values.dim() == 0 and alike:
                 return values
         if values.shape != pred.shape:
@@ -195,7 +199,7 @@ class FlickerLoss(DiffLoss):
         reduction: as in `DiffLoss`.
 
     Raises:
-        SettingsError: for a negative or infinite diff_scale, and as `DiffLoss`.
+        SettingsError: for a diff_scale that is no finite number from 0 up, and as `DiffLoss`.
     """
 
     def __init__(
@@ -207,8 +211,7 @@ class FlickerLoss(DiffLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(distance, time_dim=time_dim, reduction=reduction)
-        if not (math.isfinite(diff_scale) and diff_scale >= 0):
-            raise SettingsError(f"diff_scale is {diff_scale}; allowed: 0 or more")
+        check_number("diff_scale", diff_scale)
         self.diff_scale = diff_scale
 
     def forward(
@@ -221,8 +224,8 @@ class FlickerLoss(DiffLoss):
         weights: Tensor | None = None,
     ) -> Tensor:
         """Return frame loss + diff_scale * diff loss; arguments and errors as in `DiffLoss`."""
+        pred, target, keep = self._prepare(pred, target, mask, lengths, weights)
         with torch.autocast(pred.device.type, enabled=False):
-            pred, target, keep = self._prepare(pred, target, mask, lengths, weights)
             loss = self._reduced(pred, target, keep, weights)
             if self.diff_scale:
                 loss = loss + self.diff_scale * self._diff_loss(pred, target, keep, weights)

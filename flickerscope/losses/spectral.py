@@ -15,6 +15,7 @@ from flickerscope.errors import InputError, SettingsError
 from flickerscope.losses.clips import (
     along,
     check_layout,
+    check_number,
     check_pair,
     frames_that_count,
     full_precision,
@@ -87,14 +88,16 @@ class SpectralLoss(nn.Module):
             target: the clips to be met, of the same shape.
             mask: the frames that count, bool of shape (B, T) or (T,). What the others hold (NaN
                 too) has no effect.
-            lengths: how many frames of each clip come before its padding, integers of shape (B,).
+            lengths: how many frames of each clip come before its padding, integers from 0 to T of
+                shape (B,).
             weights: a factor for the loss of each clip, of shape (B,).
 
         The mask and the lengths are read on the CPU: there, they keep a GPU from waiting.
 
         Raises:
-            InputError: where the shapes, or the spectral weights and the frames, do not fit.
-            SettingsError: for spectral weights that are negative or infinite.
+            InputError: where the shapes, or the spectral weights and the frames, do not fit,
+                something is no tensor, or lengths are none.
+            SettingsError: for spectral weights that are no tensor, negative or infinite.
         """
         check_pair(pred, target, self.time_dim, weights)
         batch, frames = pred.shape[0], pred.shape[self.time_dim]
@@ -141,6 +144,8 @@ class SpectralLoss(nn.Module):
         if frames not in self._weighted:
             given = self.spectral_weights
             curve = given if isinstance(given, Tensor) else given(frames)
+            if not isinstance(curve, Tensor):
+                raise SettingsError(f"weights gave a {type(curve).__name__}; allowed: a tensor")
             if curve.shape != (frames,):
                 raise InputError(
                     f"weights of shape {tuple(curve.shape)} for clips of {frames} frames"
@@ -174,7 +179,12 @@ def dct_basis(frames: int) -> Tensor:
     """Return the orthonormal DCT-II of a number of frames T: float64, (T, T), a row per frequency.
 
     Row k is sqrt(2 / T) cos(pi k (2 t + 1) / (2 T)), row 0 is 1 / sqrt(T).
+
+    Raises:
+        SettingsError: for less than one frame.
     """
+    if frames < 1:
+        raise SettingsError(f"frames is {frames}; allowed: 1 or more")
     step = torch.arange(frames, dtype=torch.float64)
     basis = torch.cos(math.pi * step[:, None] * (2 * step + 1) / (2 * frames))
     basis *= math.sqrt(2 / frames)
@@ -195,7 +205,7 @@ def diff(scale: float) -> SpectralWeights:
     Raises:
         SettingsError: for a negative or infinite scale.
     """
-    _check_number("scale", scale)
+    check_number("scale", scale)
     return partial(_diff_curve, scale=scale)
 
 
@@ -209,7 +219,7 @@ def csf(fps: float) -> SpectralWeights:
     Raises:
         SettingsError: for a frame rate that is not above 0.
     """
-    _check_number("fps", fps, above=True)
+    check_number("fps", fps, above=True)
     return partial(_csf_curve, fps=fps)
 
 
@@ -221,10 +231,10 @@ def band(low: float, high: float, fps: float, *, floor: float = 0.1) -> Spectral
     Raises:
         SettingsError: for an empty band, or a number that is negative or infinite.
     """
-    _check_number("fps", fps, above=True)
-    _check_number("floor", floor)
-    _check_number("low", low)
-    _check_number("high", high)
+    check_number("fps", fps, above=True)
+    check_number("floor", floor)
+    check_number("low", low)
+    check_number("high", high)
     if not low < high:
         raise SettingsError(f"the band from {low} to {high} Hz is empty")
     return partial(_band_curve, low=low, high=high, fps=fps, floor=floor)
@@ -256,8 +266,3 @@ def _steps(frames: int) -> Tensor:
 def _sensitivity(hertz: Tensor) -> Tensor:
     turn = 2j * math.pi * 0.00267 * hertz
     return 148.7 * ((1 + turn) ** -15 - 0.882 * (1 + 1.834 * turn) ** -16).abs()
-
-
-def _check_number(name: str, value: float, *, above: bool = False) -> None:
-    if not math.isfinite(value) or value < 0 or (above and value == 0):
-        raise SettingsError(f"{name} is {value}; allowed: {'above 0' if above else '0 or more'}")
