@@ -14,6 +14,8 @@ from flickerscope import InputError, TooShortError, analyze
 from flickerscope.inputs import open_source
 from flickerscope.inputs.source import FileOptions
 from flickerscope.video import VideoFile, encode
+from flickerscope.video.fragments import Fragments, fragments_of
+from flickerscope.video.header import promised_length
 from flickerscope.video.promise import gaps_in
 
 CUT = (
@@ -210,3 +212,75 @@ def test_frames_that_are_not_interlaced_as_the_first_one_is_are_counted(
     assert source.info.interlaced == first_interlaced
     (found,) = (text for text in source.problems() if "interlaced" in text)
     assert found.startswith(f"8 of {len(frames)} frames ")
+
+
+def in_fragments(path: Path, flags: str, frames: int = 16) -> bytes:
+    """An MP4 of four frames a fragment."""
+    options = {"g": "4", "bf": "0", "sc_threshold": "0", "preset": "ultrafast"}
+    noise = np.random.default_rng(0)
+    with av.open(str(path), "w", container_options={"movflags": flags}) as container:
+        stream = container.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(frames):
+            codes = noise.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(codes, "rgb24").reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "promised"),
+    [
+        ("frag_keyframe", 12),  # the index at its head tells of the first four alone
+        ("frag_keyframe+empty_moov", 12),
+        ("dash+frag_keyframe+delay_moov+global_sidx", 16),  # its index of segments tells of all
+    ],
+)
+def test_what_a_fragment_lacks_is_lost(flags: str, promised: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    whole = in_fragments(path, flags)
+    assert read(path) == (16, None)
+    assert VideoFile(path).info.promised_frames == 16
+    assert promised_length(path) == (16, 25)
+    last = whole.rindex(b"moof") - 4
+    third = whole.rindex(b"mdat", 0, last) + 4
+    path.write_bytes(whole[: (third + last) // 2])  # in the middle of the data of the third
+    source = VideoFile(path)
+    frames, lost = len(list(source.frames())), source.lost()
+    assert 8 < frames < 12
+    assert lost == promised - frames
+    assert source.info.promised_frames == promised
+    assert source.problems()[-1] == "the file is cut off"
+    path.write_bytes(whole[: last + 20])  # in the middle of the head of the fourth
+    frames, lost = read(path)
+    assert (frames, lost) == (12, promised - 12)
+    path.write_bytes(whole[:last])  # between two
+    assert read(path) == (12, promised - 12 or None)
+
+
+def test_fragments_are_counted_for_one_track_by_heads_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    whole = in_fragments(path, "frag_keyframe+empty_moov")
+    assert fragments_of(str(path), 1) == Fragments(frames=16)
+    assert fragments_of(str(path), 2) == Fragments(frames=0)
+    path.write_bytes(b"\0\0\0\7" + whole[4:])  # a box shorter than its head
+    assert fragments_of(str(path), 1) is None
+    path.write_bytes(whole + b"\0\0\0\1free" + bytes([127] * 8))  # and one of 2^63 bytes
+    assert fragments_of(str(path), 1) == Fragments(frames=16, cut=True)
+    in_fragments(path, "faststart")
+    assert fragments_of(str(path), 1) is None
+
+
+def test_an_avi_is_read_whatever_the_size_of_its_index(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    noise = np.random.default_rng(0).integers(0, 256, (16, 32, 32), dtype=np.uint8)
+    encode(path, noise, rate=25, codec="ffv1", pixel_format="gray")
+    data = path.read_bytes()
+    index = data.rindex(b"idx1")
+    assert len(data) == index + 8 + 16 * 16
+    for lacking in (3, 244, 260):
+        path.write_bytes(data[:-lacking])
+        assert read(path) == (16, None)
+    path.write_bytes(data[: index + 4] + b"\xff\xff\xff\xff" + data[index + 8 :])
+    assert read(path)[0] == 16

@@ -152,9 +152,9 @@ def describe(
     rate, variable = clock_of(
         survey.ticks, fraction(stream.time_base), fraction(stream.average_rate)
     )
-    promised = promise.frames
-    if stream.frames:
-        promised = stream.frames - survey.discarded - promise.held
+    promised = None
+    if counted := promise.frames or stream.frames:
+        promised = counted - survey.discarded - promise.held
     if promised is None and survey.whole and not picture.interlaced_frame:
         promised = survey.shown  # of two fields, each may be a packet
     if picture.interlaced_frame and stream.average_rate:

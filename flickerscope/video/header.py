@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from flickerscope.inputs.probe import check_file
 from flickerscope.inputs.source import FileOptions
-from flickerscope.video.promise import promised_end
+from flickerscope.video.promise import promise_of_mp4, promised_end
 from flickerscope.video.stream import fraction, opened
 
 __all__ = ["promised_length"]
@@ -22,8 +22,11 @@ def promised_length(
     check_file(path)
     with opened(path, options or FileOptions()) as (container, stream):
         rate = fraction(stream.average_rate)
-        if stream.frames:
-            return stream.frames, rate
+        frames = stream.frames
+        if "mp4" in container.format.name:
+            frames = promise_of_mp4(path, stream).frames or 0
+        if frames:
+            return frames, rate
         seconds = promised_end(container, stream)
         if seconds is None and stream.duration and stream.time_base:
             seconds = stream.duration * Fraction(stream.time_base)

@@ -13,10 +13,14 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-__all__ = ["Promise", "gaps_in", "is_cut_off", "promise_of", "promised_end"]
+from flickerscope.video.fragments import fragments_of
+
+__all__ = ["Promise", "gaps_in", "is_cut_off", "promise_of", "promise_of_mp4", "promised_end"]
 
 _TAIL = 1024
 _HEAD = 1 << 16
+_MOST_CHUNKS = 1 << 18
+_PART = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Promise:
     """What a container says of its own length."""
 
     frames: int | None = None
-    """How many it holds."""
+    """How many it holds, those that an edit list hides among them."""
     end: Fraction | None = None
     """Seconds at which its video ends."""
     cut: bool = False
@@ -38,6 +42,8 @@ def promise_of(
 ) -> Promise:
     """The promise of a file of ``shown`` packets, of which the last ends at byte ``reached``."""
     kind = container.format.name
+    if "mp4" in kind:
+        return promise_of_mp4(path, stream)
     if "matroska" in kind:
         return Promise(end=promised_end(container, stream), cut=_is_cut_matroska(path))
     if kind == "avi":
@@ -82,6 +88,17 @@ def promised_end(container: InputContainer, stream: VideoStream) -> Fraction | N
     return None
 
 
+def promise_of_mp4(path: str, stream: VideoStream) -> Promise:
+    """By its index, and by its fragments where it has some."""
+    found = fragments_of(path, stream.id)
+    if found is None:
+        return Promise(frames=stream.frames or None)
+    frames, rate = stream.frames + found.frames, stream.average_rate
+    if found.cut and found.duration and rate:
+        frames = max(frames, round(float(found.duration) * float(rate)))
+    return Promise(frames=frames or None, cut=found.cut)
+
+
 def _is_cut_matroska(path: str) -> bool:
     """Whether a Matroska file is shorter than its one segment says; a live one says nothing.
 
@@ -114,17 +131,21 @@ def _empty_chunks(path: str, stream: int) -> int:
     names = [f"{stream:02}{kind}".encode() for kind in ("dc", "db")]
     with open(path, "rb") as file:
         at = 12  # RIFF, size, AVI
-        while True:
+        for _ in range(_MOST_CHUNKS):
             file.seek(at)
             head = file.read(8)
-            if len(head) < 8:
-                return 0
-            size = int.from_bytes(head[4:], "little")
-            if head[:4] == b"idx1":
+            size, at = int.from_bytes(head[4:], "little"), at + 8
+            if head[:4] == b"idx1" or len(head) < 8:
                 break
-            at += 8 + size + size % 2
-        index = np.frombuffer(file.read(size // 16 * 16), "S4, <u4, <u4, <u4")
-    return int((np.isin(index["f0"], names) & (index["f3"] == 0)).sum())
+            at += size + size % 2
+        if head[:4] != b"idx1":
+            return 0
+    entries = min(size, os.path.getsize(path) - at) // 16
+    if entries < 1:
+        return 0
+    index = np.memmap(path, "S4, <u4, <u4, <u4", "r", at, (entries,))
+    parts = (index[i : i + _PART] for i in range(0, entries, _PART))
+    return sum(int((np.isin(part["f0"], names) & (part["f3"] == 0)).sum()) for part in parts)
 
 
 def _apng_frames(path: str) -> int | None:

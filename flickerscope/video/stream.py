@@ -40,6 +40,7 @@ _LENIENT: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
 _MOST_KEPT = 1 << 24  # bytes of packets
+_NO_DECODER = "FFmpeg has no decoder for its video; convert it first"
 
 
 @dataclass(slots=True)
@@ -135,7 +136,7 @@ def _stream(path: str, container: InputContainer, options: FileOptions) -> Video
         )
     stream = streams[options.stream]
     if stream.codec_context is None:
-        raise InputError(f"{path}: FFmpeg has no decoder for its video; convert it first")
+        raise InputError(f"{path}: {why_unreadable(path, options.max_pixels) or _NO_DECODER}")
     check_pixels(path, stream.codec_context.width, stream.codec_context.height, options.max_pixels)
     stream.codec_context.options = _backstop(options)
     return stream
