@@ -154,6 +154,38 @@ def test_what_is_no_picture_is_ignored_with_a_note(tmp_path: Path) -> None:
     assert "1 file beside the pictures ignored" in source.info.notes
 
 
+def test_formats_that_are_read_alike_are_counted_and_others_refused(tmp_path: Path) -> None:
+    rgb = RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    alpha = np.concatenate([rgb, rgb[..., :1]], axis=2)
+    for number in (1, 2, 4):
+        save(tmp_path / f"{number}.png", rgb, "rgb24")
+    save(tmp_path / "3.png", alpha, "rgba")
+    source = ImageSequence(str(tmp_path))
+    expected = rgb @ np.array([0.2126, 0.7152, 0.0722])
+    np.testing.assert_allclose(lumas(source), np.repeat(expected[None], 4, 0), atol=0.01)
+    assert source.problems() == (
+        "1 of 4 pictures is rgba, the first is rgb24; both are read alike",
+    )
+    assert source.lost() is None
+    save(tmp_path / "3.png", rgb[..., 0])
+    with pytest.raises(
+        InputError, match=r"3\.png: is gray, the pictures before it are rgb24; give"
+    ):
+        lumas(ImageSequence(str(tmp_path)))
+
+
+def test_pictures_of_another_pixel_shape_are_refused_as_such(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"{number}.jpg", noise(1)[0])
+    data = (tmp_path / "2.jpg").read_bytes()
+    shape = b"\xff\xe0\0\x10JFIF\0\1\1\0" + bytes([0, 2, 0, 1, 0, 0])  # of a pixel
+    (tmp_path / "2.jpg").write_bytes(data[:2] + shape + data[2:])
+    with pytest.raises(
+        InputError, match=r"2\.jpg: is of pixels 2 times as wide as high, .* are of"
+    ):
+        lumas(ImageSequence(str(tmp_path)))
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_damaged_picture_is_counted(tmp_path: Path, suffix: str) -> None:
     frames = RNG.integers(0, 256, (20, 32, 32), dtype=np.uint8)

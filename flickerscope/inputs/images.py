@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from flickerscope.errors import InputError
 from flickerscope.inputs.rate import FrameRate, rate_of
-from flickerscope.inputs.source import Described, FileOptions, Frame
+from flickerscope.inputs.source import Described, FileOptions, Frame, VideoInfo
 from flickerscope.order import natural_order
 from flickerscope.settings import Planes
 from flickerscope.suffixes import IMAGE_SUFFIXES
@@ -53,6 +54,7 @@ class ImageSequence(Described):
         self._places, more = _places(self._paths)
         self._lost = 0
         self._marks = 0
+        self._formats: Counter[str] = Counter()
         self._trouble: str | None = None
         first = self._first()
         self._planes = first.planes
@@ -69,6 +71,7 @@ class ImageSequence(Described):
     def frames(self) -> Iterator[Frame]:
         """All pictures that can be read; others are counted, and leave a gap in time."""
         self._lost, self._marks, self._trouble = 0, 0, None
+        self._formats = Counter()
         for path, place in zip(self._paths, self._places, strict=True):
             try:
                 picture = self._open(path)
@@ -81,6 +84,8 @@ class ImageSequence(Described):
                 raise InputError(self._mismatch(path, picture))
             if picture.problems():
                 self._marks += 1
+            if picture.info.pixel_format != self._info.pixel_format:
+                self._formats[str(picture.info.pixel_format)] += 1
             time = Fraction(place) / self._rate if self._rate else Fraction(place)
             yield Frame(time, frame.planes)
 
@@ -98,6 +103,11 @@ class ImageSequence(Described):
             )
         if self._marks:
             found.append(f"{self._marks} of {total} decoded frames are marked as damaged")
+        found += [
+            f"{count} of {total} pictures {'is' if count == 1 else 'are'} {other}, the first is "
+            f"{self._info.pixel_format}; both are read alike"
+            for other, count in sorted(self._formats.items())
+        ]
         return tuple(found)
 
     def _open(self, path: str) -> VideoFile:
@@ -117,16 +127,20 @@ class ImageSequence(Described):
         raise InputError(f"{self._name}: none of its pictures can be read: {trouble}") from trouble
 
     def _mismatch(self, path: str, picture: VideoFile) -> str:
-        here, first = picture.info, self._info
-        if (here.width, here.height) != (first.width, first.height):
-            return (
-                f"{path}: is {here.width}x{here.height}, the pictures before it are "
-                f"{first.width}x{first.height}; give frames of one size"
-            )
-        return (
-            f"{path}: is {here.pixel_format}, the pictures before it are {first.pixel_format}; "
-            "give frames of one kind"
-        )
+        """What a picture is that those before it are not."""
+        pairs = zip(_looks(picture.info), _looks(self._info), strict=True)
+        here, before = next(pair for pair in pairs if pair[0] != pair[1])
+        return f"{path}: is {here}, the pictures before it are {before}; give frames of one kind"
+
+
+def _looks(info: VideoInfo) -> tuple[str, ...]:
+    """What is alike in all pictures of a video, in words."""
+    return (
+        f"{info.width}x{info.height}",
+        str(info.pixel_format),
+        f"of {info.range} range",
+        f"of pixels {info.aspect:.6g} times as wide as high",
+    )
 
 
 def _pictures(path: str) -> tuple[list[str], list[str]]:
