@@ -166,6 +166,7 @@ def analyze(
     chosen = _settings(settings, options)
     resources = pick_resources(device, threads=threads, memory=memory)
     files = _file_options(stream, max_pixels, strict, isolate, timeout)
+    refuse_unused(files.chosen, video)
     source = open_source(
         video, fps=fps, layout=layout, value_range=value_range, key=key,
         planes=chosen.planes, latent=chosen.latent, threads=resources.threads,
@@ -254,7 +255,7 @@ def _open_sides(
 ) -> list[Side]:
     """Each as it is or opened, with the options of ``form`` that go with it."""
     given = [side for side in (pred, ref) if not isinstance(side, Measurement)]
-    refuse_unused(form, *given)
+    refuse_unused(form | files.chosen, *given)
     return [
         side
         if isinstance(side, Measurement)

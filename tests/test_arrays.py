@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from flickerscope import compare
+from flickerscope.cli.app import run
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs import open_source
 from flickerscope.inputs.arrays import ArraySource
@@ -255,6 +257,28 @@ def test_open_source_tells_files_from_arrays(tmp_path: Path) -> None:
         open_source(path, fps=24)
     with pytest.raises(InputError, match="got int"):
         open_source(3)  # type: ignore[arg-type]
+
+
+def test_an_option_of_videos_is_wrong_usage_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((8, 16, 16), np.uint8))
+    Path("p").mkdir()
+    for line, said in {
+        "analyze a.npy --stream 1": "stream is for videos; pictures and arrays have none",
+        "analyze p --stream 1": "stream is for videos; pictures and arrays have none",
+        "analyze a.npy --max-pixels 99": "max_pixels is for videos and pictures; an array is as",
+        "compare a.npy p --stream 1": "stream is for videos; pictures and arrays have none",
+    }.items():
+        assert run([*line.split(), "-q"]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert said in err
+    video = np.random.default_rng(0).integers(0, 256, (8, 16, 16), dtype=np.uint8)
+    encode("b.mkv", video, rate=5, codec="ffv1", pixel_format="gray")
+    result = compare(video, "b.mkv", max_pixels=999, motion=False)  # it goes with the one side
+    assert result.energy_db == pytest.approx(0, abs=1e-6)
 
 
 def test_arrays_are_read_without_pyav() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import flickerscope
 from flickerscope.errors import InputError, OutputError, SettingsError
-from flickerscope.scan.job import Choices
+from flickerscope.scan.job import Choices, check_form
 from flickerscope.scan.ledger import RECORDS
 from flickerscope.scan.lengths import Length, fit_segment, frames_compared
 from flickerscope.scan.lock import locked
@@ -311,6 +311,11 @@ def test_an_option_that_goes_with_none_of_the_files_is_refused(tmp_path: Path) -
         (tmp_path / folder / "a.mp4").touch()
     with pytest.raises(SettingsError, match="fps is for arrays and pictures"):
         scanned(tmp_path, tmp_path / "out", ["same"])
+    check_form(Choices(stream=1, max_pixels=99), ["a.mp4", "a.npy"])
+    with pytest.raises(SettingsError, match="max_pixels are for videos, and there are none"):
+        check_form(Choices(max_pixels=99), ["a.npy"])
+    with pytest.raises(SettingsError, match="stream is for videos, and there are none"):
+        check_form(Choices(stream=1), [str(tmp_path / "ref"), "a.npy"])
 
 
 def test_folders_of_pictures_are_videos(folders: Path, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ _FOR: Final = {
     "layout": "layout is for arrays; a video or a folder of pictures needs none",
     "value_range": "value_range is for arrays; a video or a folder of pictures needs none",
     "key": "key is for files that hold several arrays",
+    "stream": "stream is for videos; pictures and arrays have none",
+    "max_pixels": "max_pixels is for videos and pictures; an array is as large as it is",
 }
 """What to say of an option that does not go with what was given."""
 
@@ -45,10 +47,22 @@ def taken_by(video: object) -> tuple[str, ...]:
     return _ALL if is_tensor_file(path) else ()
 
 
+def _limits_on(video: object) -> tuple[str, ...]:
+    """Names of the `FileOptions` that say something of a video and not of everything."""
+    if not isinstance(video, (str, os.PathLike)):
+        return ()
+    path = os.fsdecode(video)
+    if is_image_sequence(path):
+        return ("max_pixels",)
+    return () if is_tensor_file(path) else ("stream", "max_pixels")
+
+
 def refuse_unused(options: dict[str, Any], *videos: object) -> None:
     """Raise `SettingsError` for an option that goes with none of the videos."""
     for name, value in options.items():
-        if value is not None and not any(name in taken_by(video) for video in videos):
+        if value is not None and not any(
+            name in (*taken_by(video), *_limits_on(video)) for video in videos
+        ):
             raise SettingsError(_FOR[name])
 
 

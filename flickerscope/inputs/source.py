@@ -50,6 +50,12 @@ class FileOptions:
         if self.timeout is not None and not 0 < self.timeout < math.inf:
             raise SettingsError(f"timeout: a positive number of seconds, got {self.timeout}")
 
+    @property
+    def chosen(self) -> dict[str, int]:
+        """What was asked for that not every input has."""
+        found = {"stream": self.stream} if self.stream else {}
+        return found | ({} if self.max_pixels == MOST_PIXELS else {"max_pixels": self.max_pixels})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane:

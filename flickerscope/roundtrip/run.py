@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flickerscope.comparison import Comparison, Progress, compare_sides
 from flickerscope.errors import InputError, OutputError, SettingsError
-from flickerscope.inputs import open_source
+from flickerscope.inputs import open_source, refuse_unused
 from flickerscope.inputs.arrays import ArraySource
 from flickerscope.inputs.rate import FrameRate
 from flickerscope.inputs.source import FileOptions, Source
@@ -94,6 +94,7 @@ def roundtrip(
     resources = pick_resources(str(autoencoder.device), threads=threads, memory=memory)
     form: dict[str, Any] = {"fps": fps, "layout": layout, "value_range": value_range, "key": key}
     form |= {"threads": resources.threads, "memory": resources.memory, "files": files}
+    refuse_unused({} if files is None else files.chosen, video)
     source = _open(video, form)
     matrix, guess = matrix_of(source)
     height, width = source.info.height, source.info.width

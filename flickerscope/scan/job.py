@@ -80,13 +80,19 @@ class Choices:
 
 
 def check_form(choices: Choices, paths: Sequence[str]) -> None:
-    """Raise `SettingsError` for an option of pictures and arrays where no file is one."""
+    """Raise `SettingsError` for an option that goes with none of the files."""
     given = [name for name, value in choices.form.items() if value is not None]
     arrays = any(path.lower().endswith(TENSOR_SUFFIXES) for path in paths) if given else False
     pictures = "fps" in given and any(os.path.isdir(path) for path in paths)
     for name in given:
         if not (arrays or (pictures and name == "fps")):
             raise SettingsError(f"{name} is for arrays and pictures, and there are none")
+    if paths and (choices.stream or choices.max_pixels):
+        others = [path for path in paths if not path.lower().endswith(TENSOR_SUFFIXES)]
+        if not others:
+            raise SettingsError("stream and max_pixels are for videos, and there are none")
+        if choices.stream and all(os.path.isdir(path) for path in others):
+            raise SettingsError("stream is for videos, and there are none")
 
 
 def checked(choices: Choices, engine: Engine) -> Choices:
