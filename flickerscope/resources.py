@@ -15,10 +15,20 @@ import torch
 
 from flickerscope.errors import DeviceError, SettingsError
 
-__all__ = ["Resources", "pick_device", "pick_resources", "plain_arithmetic", "torch_to_ourselves"]
+__all__ = [
+    "Resources",
+    "pick_device",
+    "pick_resources",
+    "plain_arithmetic",
+    "repeatable",
+    "torch_to_ourselves",
+]
 
 MEGABYTE = 1 << 20
 MOST_THREADS = 256
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+FIXED_WORKSPACES = ":4096:8", ":16:8"
+"""With which cuBLAS repeats its sums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +161,37 @@ def plain_arithmetic(device: torch.device) -> Iterator[None]:
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Sums in the same order each time on a CUDA GPU, for all of the process; then as it was.
+
+    Torch warns of an operation that it cannot repeat. cuBLAS takes its workspace from the
+    environment when a process first uses it: what used it before may have taken another one. Other
+    devices repeat what they do with one thread.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    choices = cudnn.deterministic, cudnn.benchmark
+    algorithms = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    workspace = os.environ.get(WORKSPACE)
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        cudnn.deterministic, cudnn.benchmark = True, False
+        if workspace not in FIXED_WORKSPACES:
+            os.environ[WORKSPACE] = FIXED_WORKSPACES[0]
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms, warn_only=warn_only)
+        cudnn.deterministic, cudnn.benchmark = choices
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)
+        else:
+            os.environ[WORKSPACE] = workspace
 
 
 def _cores() -> int:

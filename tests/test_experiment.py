@@ -28,6 +28,7 @@ from flickerscope.experiment.arms import (
 from flickerscope.experiment.clips import CANVAS, CLASSES, moved, render, to_pixels, to_spatial
 from flickerscope.experiment.document import experiment_csv, experiment_document
 from flickerscope.experiment.families import FAMILIES, KL_CONTROL, Sampler, _coarse
+from flickerscope.experiment.figure import _Figure
 from flickerscope.experiment.findings import Repeats, find, least_error
 from flickerscope.experiment.footage import load_footage, split
 from flickerscope.experiment.linear import (
@@ -40,9 +41,10 @@ from flickerscope.experiment.linear import (
     product_gain,
 )
 from flickerscope.experiment.models import ClipNet, Coder, _patches, _pixels
-from flickerscope.experiment.plan import Plan
+from flickerscope.experiment.plan import FORMAT, Plan
 from flickerscope.experiment.pooling import Pool, pool
 from flickerscope.experiment.readings import BANDS, EPSILON, SMOOTHING, Reading, Target, smoothed
+from flickerscope.experiment.sizes import LARGE, SMALL, size_on
 from flickerscope.experiment.training import Numbers, Training, trained_arms
 from flickerscope.losses import FlickerLoss, SpectralLoss, csf
 from flickerscope.report.strict import to_json
@@ -230,7 +232,7 @@ class Echo:
     measure: object
     given: list = dataclasses.field(default_factory=list)
 
-    def build(self):
+    def build(self, size):
         return torch.nn.Conv3d(1, 1, 1)
 
     def loss(self, net, x, draw):
@@ -254,6 +256,49 @@ def test_trainings_that_differ_in_their_loss_only_share_weights_batches_and_nois
     assert not torch.equal(tasks[0].given[0][0], tasks[0].given[1][0])
     assert set(made) == {Arm("echo", FRAME, "trained"), Arm("echo", "s=8", "trained")}
     assert made[Arm("echo", FRAME, "trained")]["slow"].shape == clips.shape
+
+
+def test_networks_are_large_on_a_cuda_gpu_and_small_elsewhere():
+    assert size_on("cuda:1") == LARGE
+    assert size_on("cpu") == size_on(torch.device("mps")) == SMALL
+    large, small = (
+        [task.build(size) for family in FAMILIES.values() for task in family()]
+        for size in (LARGE, SMALL)
+    )
+    for wide, narrow in zip(large, small, strict=True):
+        pairs = zip(wide.modules(), narrow.modules(), strict=False)
+        assert {type(a) for a, _ in pairs} == {type(b) for b in narrow.modules()}
+        assert sum(p.numel() for p in wide.parameters()) > 16 * sum(
+            p.numel() for p in narrow.parameters()
+        )
+
+
+def test_a_large_network_sees_as_far_as_the_reaches_of_its_blocks_add_up():
+    clips = torch.randn(1, 1, 20, 4, 4, generator=seeded())
+    torch.manual_seed(0)
+    net = ClipNet(1, 1, clip_wide=True, channels=8, reach=LARGE.reach)
+    reached = {1 * a + 3 * b for a in (-2, -1, 0, 1, 2) for b in (-2, -1, 0, 1, 2)}
+    assert is_moved_by(net, clips, 9) == [9 + by for by in sorted(reached)]
+
+
+def test_a_large_training_takes_larger_steps_at_a_smaller_rate(monkeypatch):
+    rates = []
+    adam = torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda p, rate: rates.append(rate) or adam(p, rate))
+    clips = render("slow", 2, 40, seeded())
+    task = Echo(FRAME, FlickerLoss(0, time_dim=2))
+    training = Training(seed=0, device=torch.device("cpu"), checkpoints=(1,), rate=8e-3, size=LARGE)
+    dict(trained_arms([task], clips, {"slow": clips}, training))
+    assert task.given[0][0].shape == (16, 1, FRAMES, 32, 32)
+    assert rates == [2e-3]  # four times as wide
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_a_gpu_trains_to_the_same_numbers_again():
+    plan = Plan(seeds=1, train_clips=24, test_clips=4, size=16, train=True, steps=5)
+    jobs = [run.Job(plan, part, 0, "cuda:0") for part in plan.parts[1:]]
+    assert [run.do_part(job) for job in jobs] == [run.do_part(job) for job in jobs]
 
 
 def test_checkpoints_are_read_on_the_way():
@@ -382,6 +427,7 @@ def test_an_experiment_on_videos_pools_them_by_video(footage, folder):
     # Half of the videos are too few for an interval.
     assert len({reading.source for reading in readings}) < 6
     assert (found.values["high_db"].low, found.verdict) == (None, "undecided")
+    assert (found.seeds, found.videos) == (1, 3)
     document = experiment_document(result)
     assert document["left_out"] == list(result.left_out)
 
@@ -536,6 +582,7 @@ def by_seed(*values, **options):
 def test_the_verdict_is_what_the_interval_over_seeds_allows(values, verdict):
     (found,), _ = find({Arm("m", FRAME): {"c": by_seed(*values)}})
     assert found.verdict == verdict
+    assert (found.seeds, found.videos) == (len(values), 0)
     assert found.values["high_db"].estimate == pytest.approx(np.mean(values))
 
 
@@ -562,8 +609,10 @@ def test_effects_are_taken_over_the_seeds_that_both_have():
     base, other = by_seed(1.0, 2.0, 3.0), by_seed(0.0, 99.0, 2.0)
     del other[1]
     records = {Arm("m", FRAME): {"c": base}, Arm("m", "s=8"): {"c": other}}
-    _, (effect,) = find(records)
+    findings, (effect,) = find(records)
     assert effect.change_db.estimate == pytest.approx(-1)
+    assert [found.seeds for found in findings] == [3, 2]
+    assert effect.seeds == 2
 
 
 def test_a_training_that_diverged_is_named_and_left_out(monkeypatch):
@@ -577,6 +626,13 @@ def test_a_training_that_diverged_is_named_and_left_out(monkeypatch):
     record = run.do_part(run.Job(plan, "samplers", 0, "cpu"))
     assert record["diverged"] == [{"model": "net", "loss": "s=8", "made": "trained"}]
     assert {plain["loss"] for plain in record["readings"]} == {FRAME, SMOOTHED}
+    # Records of this format hold these fields; others need another format.
+    assert FORMAT == 2
+    assert set(record) == {"key", "seed", "part", "readings", "diverged"}
+    assert set(record["readings"][0]) == {
+        "model", "loss", "made", "content", "source", "clips", "frame_error", "diff_error", "bands",
+        "high", "motion", "coverage", "spectra", "magnitudes", "smoothing",
+    }  # fmt: skip
 
 
 def test_p_values_are_adjusted_for_the_number_of_effects():
@@ -794,6 +850,33 @@ def test_without_verbose_only_verdicts_and_effects_are_printed(finished, tmp_pat
     assert {"excess", "undecided"} <= {word.rstrip("*") for word in out.split()}
     assert max(len(line) for line in out.splitlines()) <= 80
     assert "…" not in out
+
+
+def test_what_is_left_out_is_named_in_the_summary(finished, capsys):
+    diverged = [(Arm("net", "s=8", "trained"), seed) for seed in (0, 3)]
+    result = dataclasses.replace(
+        finished[0],
+        sources=("a.mp4",),
+        left_out=tuple(f"videos/{i}.mp4: is\x1bbroken" for i in range(7)),
+        diverged=tuple(diverged),
+    )
+    show(experiment_summary(result, "x"))
+    out = capsys.readouterr().out
+    assert "of 8 videos 7 that gave no clips:\n  videos/0.mp4: is\\x1bbroken\n" in out
+    assert "videos/4.mp4" in out and "videos/5.mp4" not in out
+    assert "  and 2 more, in experiment.json" in out
+    assert "and their pairs:\n  net s=8, trained: seeds 0, 3\n" in out
+
+
+def test_the_figure_falls_back_to_models_that_came_to_numbers(finished):
+    """All trained denoisers diverged, and an autoencoder did not."""
+    result = finished[0]
+    coder = Arm("autoencoder", FRAME, "trained")
+    finding = dataclasses.replace(result.findings[0], arm=coder)
+    records = {**result.records, coder: result.records[Arm("autoencoder", FRAME)]}
+    left = dataclasses.replace(result, findings=[*result.findings, finding], records=records)
+    figure = _Figure(left)
+    assert (figure.made, len(figure.shown)) == ("closed form", 2)
 
 
 def test_quiet_prints_nothing(finished, tiny_command, tmp_path, capsys, monkeypatch):

@@ -15,6 +15,7 @@ from flickerscope.resources import (
     pick_device,
     pick_resources,
     plain_arithmetic,
+    repeatable,
     torch_to_ourselves,
 )
 from flickerscope.video import encode
@@ -336,3 +337,31 @@ def test_a_look_at_a_frame_lets_go_of_its_pixels():
     look.measure()
     assert look.mean == 7
     assert look._samples.untyped_storage().nbytes() == 0
+
+
+def cuda_choices():
+    cudnn = torch.backends.cudnn
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        cudnn.deterministic,
+        cudnn.benchmark,
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
+
+
+@pytest.mark.parametrize("workspace", [None, ":16:8", ":0:0"])
+def test_a_gpu_repeats_its_sums_for_as_long_as_it_is_asked_to(workspace, monkeypatch):
+    """By PyTorch's page on reproducibility; the choices can be made without a GPU."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if workspace:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", workspace)
+    before = cuda_choices()
+    with repeatable(torch.device("cuda:0")):
+        fixed = workspace if workspace == ":16:8" else ":4096:8"
+        assert cuda_choices() == (True, True, False, fixed)
+    assert cuda_choices() == before
+    with pytest.raises(KeyError), repeatable(torch.device("cuda:0")):
+        raise KeyError
+    assert cuda_choices() == before
+    with repeatable(torch.device("cpu")):
+        assert cuda_choices() == before

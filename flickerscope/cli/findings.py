@@ -19,6 +19,7 @@ from flickerscope.experiment.words import (
     effects_listed,
     grouped,
     listed,
+    omissions,
     ranged,
 )
 
@@ -54,6 +55,8 @@ def experiment_summary(result: Experiment, folder: str, *, verbose: bool = False
         for content in contents:
             parts += [*_readings([f for f in findings if f.content == content], effects), Text()]
         parts.append(Text(READING_KEY + "\n", style="dim"))
+    left_out = [Text(printable(line)) for line in omissions(result)]
+    parts += [*left_out, Text()] if left_out else []
     parts += [Text(sentence) for sentence in check_sentences(result)]
     parts.append(Text(f"\nResults in {printable(folder)}: experiment.json, .csv, .png"))
     return Group(*parts)

@@ -16,6 +16,7 @@ from flickerscope.experiment.findings import Effect, Finding
 from flickerscope.experiment.pooling import MEASURES
 from flickerscope.experiment.readings import TRANSFORM, Reading
 from flickerscope.experiment.run import Experiment
+from flickerscope.experiment.sizes import size_on
 from flickerscope.histogram import EDGES
 from flickerscope.stats import DELTA_DB, Interval
 
@@ -37,6 +38,7 @@ def experiment_document(result: Experiment) -> dict[str, Any]:
         "sources": list(result.sources),
         "left_out": list(result.left_out),
         "plan": result.plan.to_dict(),
+        "networks": asdict(size_on(result.device)) if len(result.plan.parts) > 1 else None,
         "confidence": 0.95,
         "margin_db": DELTA_DB,
         "checks": asdict(result.checks),
@@ -54,7 +56,8 @@ def experiment_csv(result: Experiment) -> str:
     """A row for each model, loss and class; every value with the ends of its interval."""
     effects = {(e.arm, e.content): e for e in result.effects}
     names = (*MEASURES, *EFFECTS)
-    columns = ["made", "model", "loss", "content", "verdict", "basis", "follows", "outcome", "p"]
+    columns = ["made", "model", "loss", "content", "seeds", "videos", "verdict", "basis", "follows"]
+    columns += ["outcome", "pairs", "p"]
     columns += [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -62,6 +65,8 @@ def experiment_csv(result: Experiment) -> str:
     for finding in result.findings:
         row: dict[str, Any] = _of(finding.arm, finding.content)
         row |= {
+            "seeds": finding.seeds,
+            "videos": finding.videos,
             "verdict": finding.verdict,
             "basis": finding.basis,
             "follows": str(finding.follows).lower(),
@@ -69,7 +74,7 @@ def experiment_csv(result: Experiment) -> str:
         values: dict[str, Interval | None] = dict(finding.values)
         effect = effects.get((finding.arm, finding.content))
         if effect is not None:
-            row |= {"outcome": effect.outcome, "p": effect.p}
+            row |= {"outcome": effect.outcome, "pairs": effect.seeds, "p": effect.p}
             values |= {name: getattr(effect, name) for name in EFFECTS}
         for name, value in values.items():
             if value is not None:
@@ -118,6 +123,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "basis": finding.basis,
         "follows": finding.follows,
+        "seeds": finding.seeds,
+        "videos": finding.videos,
         "values": {name: asdict(value) for name, value in finding.values.items()},
     }
 
@@ -126,6 +133,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
     values = {name: getattr(effect, name) for name in EFFECTS}
     return _of(effect.arm, effect.content) | {
         "outcome": effect.outcome,
+        "seeds": effect.seeds,
         "p": effect.p,
         **{name: None if value is None else asdict(value) for name, value in values.items()},
     }

@@ -15,6 +15,7 @@ from torch.nn import functional
 from flickerscope.experiment.arms import FIRST, FRAME, PRODUCT, loss_name
 from flickerscope.experiment.clips import NOISE, UNIT
 from flickerscope.experiment.models import ClipNet, Coder
+from flickerscope.experiment.sizes import Size
 from flickerscope.losses import DiffLoss, FlickerLoss, flow_snr, min_snr_weight
 
 __all__ = ["FAMILIES", "KL_CONTROL", "Draw", "Task"]
@@ -55,7 +56,7 @@ class Task(Protocol):
     def loss_name(self) -> str:
         """Of the loss."""
 
-    def build(self) -> nn.Module:
+    def build(self, size: Size) -> nn.Module:
         """The network, with random weights."""
 
     def loss(self, net: nn.Module, x: Tensor, draw: Draw) -> Tensor:
@@ -74,9 +75,9 @@ class Denoiser:
     loss_name: str
     measure: Loss
 
-    def build(self) -> nn.Module:
+    def build(self, size: Size) -> nn.Module:
         """The network."""
-        return ClipNet(1, 1, clip_wide=self.clip_wide)
+        return _net(1, self.clip_wide, size)
 
     def loss(self, net: nn.Module, x: Tensor, draw: Draw) -> Tensor:
         """Of the clean clips."""
@@ -101,9 +102,9 @@ class Sampler:
         """Of the flicker loss."""
         return loss_name(self.scale)
 
-    def build(self) -> nn.Module:
+    def build(self, size: Size) -> nn.Module:
         """The network: it sees the noisy clip, the coarse one, and the time."""
-        return ClipNet(3, 1, clip_wide=self.clip_wide)
+        return _net(3, self.clip_wide, size)
 
     def loss(self, net: nn.Module, x: Tensor, draw: Draw) -> Tensor:
         """Of the clean clips, with min-SNR weights; noise is drawn for each frame."""
@@ -135,9 +136,9 @@ class Autoencoder:
     scale: float
     divergence_weight: float
 
-    def build(self) -> nn.Module:
+    def build(self, size: Size) -> nn.Module:
         """Encoder and decoder."""
-        return Coder(sampled=self.sampled, temporal=self.temporal)
+        return Coder(sampled=self.sampled, temporal=self.temporal, size=size)
 
     def loss(self, net: nn.Module, x: Tensor, draw: Draw) -> Tensor:
         """Of the clips, and the divergence of the latents."""
@@ -148,6 +149,10 @@ class Autoencoder:
     def make(self, net: nn.Module, x: Tensor, draw: Draw) -> dict[str, Tensor]:
         """Clips that were coded, with latents that are drawn for each frame."""
         return {self.model: net(x, draw.normal(Coder.latent(x.shape)))[0]}
+
+
+def _net(inputs: int, clip_wide: bool, size: Size) -> ClipNet:
+    return ClipNet(inputs, 1, clip_wide=clip_wide, channels=size.channels, reach=size.reach)
 
 
 def _flicker(scale: float) -> FlickerLoss:

@@ -136,9 +136,11 @@ class _Figure:
         return rows
 
     def _made(self) -> str:
-        """What was trained for longest, or else the closed form."""
-        names = [made for made, _ in self.groups]
-        return "trained" if "trained" in names else names[-1]
+        """Trained, or trained for longest; the closed form where no denoiser came to numbers."""
+        names = ["trained", *reversed([made for made, _ in self.groups])]
+        denoisers = [arm for arm in self.result.records if arm.model in DENOISERS]
+        made = {arm.made for arm in denoisers if arm.loss == FRAME}
+        return next(name for name in names if name in made)
 
     def _of(self, model: str, loss: str) -> Mapping[str, Mapping[int, Sequence[Reading]]]:
         """Readings by class and seed of what these panels show."""

@@ -67,6 +67,11 @@ class Finding:
     """What shows that: the energy, or the motion-compensated flicker alone."""
     follows: bool
     """Whether the reference explains at least half of that energy; true where it has none."""
+    seeds: int
+    """With a reading: fewer than the plan's where trainings diverged."""
+    videos: int
+    """That clips were cut from, over which intervals are drawn; 0: clips were rendered, and
+    intervals are over the seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class Effect:
     of effects on this class (Holm)."""
     outcome: Outcome
     """Of the high-frequency energy."""
+    seeds: int
+    """In which both losses have a reading."""
 
 
 def find(records: Records) -> tuple[list[Finding], list[Effect]]:
@@ -150,6 +157,7 @@ class Repeats:
         readings = [reading for seed in sorted(by_seed) for reading in by_seed[seed]]
         self.sources = sorted({reading.source for reading in readings})
         self.are_seeds = len(self.sources) == 1
+        self.seeds = len(by_seed)
         if self.are_seeds:
             self.pools = [pool(by_seed[seed]) for seed in sorted(by_seed)]
             self.whole = Pool.joined(self.pools)
@@ -195,6 +203,8 @@ def _finding(arm: Arm, content: str, repeats: Repeats) -> Finding:
         verdict=verdict,
         basis=basis,
         follows="explained" not in values or values["explained"].estimate >= FOLLOWS,
+        seeds=repeats.seeds,
+        videos=0 if repeats.are_seeds else len(repeats.sources),
     )
 
 
@@ -244,6 +254,7 @@ def _effect(arm: Arm, content: str, base: Repeats, other: Repeats) -> Effect:
         matched_db=matched,
         p=base.p(changes),
         outcome=_outcome(change),
+        seeds=base.seeds,
     )
 
 

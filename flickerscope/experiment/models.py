@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flickerscope.experiment.sizes import SMALL, Size
+
 __all__ = ["ClipNet", "Coder"]
 
-CHANNELS: Final = 16
-REACH: Final = (1, 3)
-"""Frames to either side at which each block of a clip-wide network looks; so many blocks."""
 PATCH: Final = 4
 """Pixels to each side of what an autoencoder makes one latent pixel of."""
-WIDE: Final = 32
-"""Channels of an autoencoder, whose pictures are small."""
 LATENTS: Final = 4
 LOGARITHMS: Final = (-12.0, 6.0)
 """Of the variance of a sampled latent: beyond it, the exponential runs away in training."""
@@ -27,16 +26,23 @@ class ClipNet(nn.Module):
 
     Args:
         inputs, outputs: channels.
-        clip_wide: whether frames see one another: up to four to either side.
+        clip_wide: whether frames see one another: as far to either side as the reaches add up.
         channels: inside.
+        reach: of each block, frames.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, clip_wide: bool, channels: int = CHANNELS
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        clip_wide: bool,
+        channels: int = SMALL.channels,
+        reach: Sequence[int] = SMALL.reach,
     ) -> None:
         super().__init__()
         self.first = nn.Conv2d(inputs, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(_Block(channels, reach if clip_wide else 0) for reach in REACH)
+        self.blocks = nn.ModuleList(_Block(channels, by if clip_wide else 0) for by in reach)
         self.last = nn.Conv2d(channels, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,14 +65,16 @@ class Coder(nn.Module):
         sampled: whether the latent is drawn from a normal distribution, as in a variational
             autoencoder.
         temporal: whether the decoder sees all frames.
+        size: of both.
     """
 
-    def __init__(self, *, sampled: bool, temporal: bool) -> None:
+    def __init__(self, *, sampled: bool, temporal: bool, size: Size = SMALL) -> None:
         super().__init__()
         self.sampled = sampled
         statistics = 2 * LATENTS if sampled else LATENTS
-        self.encoder = ClipNet(PATCH**2, statistics, clip_wide=False, channels=WIDE)
-        self.decoder = ClipNet(LATENTS, PATCH**2, clip_wide=temporal, channels=WIDE)
+        net = partial(ClipNet, channels=size.coder_channels, reach=size.reach)
+        self.encoder = net(PATCH**2, statistics, clip_wide=False)
+        self.decoder = net(LATENTS, PATCH**2, clip_wide=temporal)
 
     def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The clips again, and the Kullback-Leibler divergence of the latents a pixel.

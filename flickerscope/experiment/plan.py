@@ -9,8 +9,11 @@ from flickerscope.errors import SettingsError
 
 __all__ = ["FORMAT", "LINEAR", "LONG", "Plan"]
 
-FORMAT: Final = 1
-"""Of the records: raised where the same plan gives other numbers."""
+FORMAT: Final = 2
+"""Of the records: raised where the same plan gives other numbers, or records hold other fields.
+
+2: networks have a size of their own on a GPU; a record names the trainings that diverged.
+"""
 MOST_SEEDS: Final = 1000
 
 LINEAR: Final = "linear"

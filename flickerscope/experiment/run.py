@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -22,9 +22,16 @@ from flickerscope.experiment.footage import Footage, load_footage, split
 from flickerscope.experiment.linear import denoiser_null, linear_arms
 from flickerscope.experiment.plan import FORMAT, LINEAR, LONG, Plan
 from flickerscope.experiment.readings import Reading, smoothed, targets
+from flickerscope.experiment.sizes import size_on
 from flickerscope.experiment.training import Training, trained_arms
 from flickerscope.losses import SpectralLoss, diff
-from flickerscope.resources import Resources, pick_resources, plain_arithmetic, torch_to_ourselves
+from flickerscope.resources import (
+    Resources,
+    pick_resources,
+    plain_arithmetic,
+    repeatable,
+    torch_to_ourselves,
+)
 from flickerscope.scan.journal import Journal, fingerprint
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pool import run_jobs
@@ -34,7 +41,7 @@ __all__ = ["Checks", "Experiment", "Job", "Progress", "do_part", "run_experiment
 Progress = Callable[[str, int, int], None]
 """Called with what is counted, how many are done, and how many there are."""
 
-STREAMS: Final = ("training clips", "test clips", "noise", "weights", "batches")
+STREAMS: Final = ("training clips", "test clips", "noise")
 """Random numbers that do not depend on one another."""
 
 
@@ -115,7 +122,8 @@ def run_experiment(
     Args:
         plan: what to do.
         clips: a folder of videos to cut clips from; default: clips are rendered.
-        device: on which models are trained; the linear ones are solved on the CPU in float64.
+        device: on which networks are trained, larger ones on a CUDA GPU (`sizes.size_on`); the
+            linear models are solved on the CPU in float64.
         threads: processes on the CPU, of one thread each, so that numbers do not depend on how
             many there are; default one a core.
         journal: a file that keeps every part as it is done; what it holds is not done again.
@@ -128,7 +136,9 @@ def run_experiment(
     resources = pick_resources(device, threads=threads)
     footage = None
     if clips is not None:
-        footage = load_footage(clips, size=plan.size, resources=resources, progress=progress)
+        # On the CPU, as the linear models are: the same clips whatever the networks train on.
+        here = replace(resources, device=torch.device("cpu"))
+        footage = load_footage(clips, size=plan.size, resources=here, progress=progress)
     digest = None if footage is None else footage.digest
     jobs = [
         Job(plan, part, seed, _device(part, resources), footage, digest)
@@ -170,20 +180,20 @@ def _done(
 
     tell()
     side_by_side = [job for job in left if job.device == "cpu"]
+    one_by_one = [job for job in left if job.device != "cpu"]
     workers = min(threads, len(side_by_side))
     if workers < 2:
-        side_by_side = []
+        side_by_side, one_by_one = [], left
     for outcome in run_jobs(do_part, side_by_side, workers=workers) if side_by_side else ():
         if outcome.status != "ok":
             raise FlickerscopeError(f"seed {side_by_side[outcome.index].seed}: {outcome.reason}")
         yield outcome.value
         count += 1
         tell()
-    for job in left:
-        if job not in side_by_side:
-            yield do_part(job)
-            count += 1
-            tell()
+    for job in one_by_one:
+        yield do_part(job)
+        count += 1
+        tell()
 
 
 def _device(part: str, resources: Resources) -> str:
@@ -215,13 +225,16 @@ def _linear(job: Job) -> dict[str, Any]:
 def _trained(job: Job) -> dict[str, Any]:
     plan = job.plan
     train, test = _contents(job)
+    device = torch.device(job.device)
     training = Training(
         seed=job.seed,
-        device=torch.device(job.device),
+        device=device,
         checkpoints=plan.long_steps if job.part == LONG else (plan.steps,),
         rate=plan.rate,
+        size=size_on(device),
     )
-    made = dict(trained_arms(FAMILIES[job.part](), _all(train), _by_name(test), training))
+    with repeatable(device):
+        made = dict(trained_arms(FAMILIES[job.part](), _all(train), _by_name(test), training))
     sound = {arm: clips for arm, clips in made.items() if _finite(clips)}
     with plain_arithmetic(torch.device("cpu")):
         readings = list(_read(sound, test))

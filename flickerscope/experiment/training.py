@@ -12,12 +12,10 @@ from torch import Tensor, nn
 from flickerscope.experiment.arms import Arm
 from flickerscope.experiment.clips import MIDDLE, UNIT
 from flickerscope.experiment.families import Task
+from flickerscope.experiment.sizes import SMALL, Size
 
-__all__ = ["PART", "Training", "trained_arms"]
+__all__ = ["Training", "trained_arms"]
 
-BATCH: Final = 4
-PART: Final = 20
-"""Rows and columns of the parts of clips that networks are trained on, at most."""
 AT_ONCE: Final = 16
 """Test clips."""
 WEIGHTS, BATCHES, TESTS = range(3)
@@ -33,7 +31,8 @@ class Training:
     checkpoints: tuple[int, ...]
     """Steps after which clips are made; the last one ends the training."""
     rate: float
-    """Of learning, by Adam."""
+    """Of learning, by Adam, for small networks."""
+    size: Size = SMALL
 
 
 class Numbers:
@@ -88,15 +87,15 @@ def trained_arms(
 def _build(task: Task, training: Training) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3 * training.seed + WEIGHTS)
-        return task.build().to(training.device)
+        return task.build(training.size).to(training.device)
 
 
 def _train(net: nn.Module, task: Task, clips: Tensor, training: Training) -> Iterator[int]:
     """Train; yields the steps made, at each checkpoint."""
     numbers = Numbers(training.seed, BATCHES, training.device)
-    optimizer = torch.optim.Adam(net.parameters(), training.rate)
+    optimizer = torch.optim.Adam(net.parameters(), training.size.rate(training.rate))
     for done in range(1, training.checkpoints[-1] + 1):
-        batch = _batch(clips, numbers).to(training.device)
+        batch = _batch(clips, training.size, numbers).to(training.device)
         loss = task.loss(net, batch, numbers)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -105,15 +104,15 @@ def _train(net: nn.Module, task: Task, clips: Tensor, training: Training) -> Ite
             yield done
 
 
-def _batch(clips: Tensor, numbers: Numbers) -> Tensor:
-    """Parts of clips, each turned over or not in space and time, (BATCH, 1, T, rows, columns)."""
+def _batch(clips: Tensor, size: Size, numbers: Numbers) -> Tensor:
+    """Parts of clips, each turned over or not in space and time, (B, 1, T, rows, columns)."""
     parts = []
-    places = clips.shape[-1] - min(PART, clips.shape[-1]) + 1
-    for _ in range(BATCH):
+    places = clips.shape[-1] - min(size.part, clips.shape[-1]) + 1
+    for _ in range(size.batch):
         which, top, left, *flips = numbers.whole(6)
         part = clips[which % len(clips), :, :, top % places :, left % places :]
         turned = [axis for axis, flip in zip((1, 2, 3), flips, strict=True) if flip % 2]
-        parts.append(part[..., :PART, :PART].flip(turned))
+        parts.append(part[..., : size.part, : size.part].flip(turned))
     return torch.stack(parts)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm
 from flickerscope.experiment.findings import Effect, Finding
 from flickerscope.experiment.run import Experiment
+from flickerscope.experiment.sizes import size_on
 from flickerscope.stats import Interval
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "effects_listed",
     "grouped",
     "listed",
+    "omissions",
     "ranged",
 ]
 
+MOST_LISTED: Final = 5
 KEY: Final = (
     "excess, deficit: over 1 dB more or less than the reference, with 95 % confidence; calibrated: "
     "within 1 dB; undecided: none of these. MC: it is the motion-compensated flicker that is in "
@@ -36,18 +39,44 @@ def describe(result: Experiment) -> str:
         clips = f"clips of {len(result.sources)} videos, half of them to train on"
     models = "linear models in closed form"
     if plan.train:
-        models += f", networks trained for {plan.steps} steps on {result.device}"
+        channels = size_on(result.device).channels
+        models += f", networks of {channels} channels trained for {plan.steps} steps"
+        models += f" on {result.device}"
     if plan.long:
         models += f", denoisers for up to {plan.long_steps[-1]}"
     return f"{seeds}, {clips}; {models}"
 
 
+def omissions(result: Experiment) -> Iterator[str]:
+    """What is left out, and why: videos without clips, and trainings that diverged."""
+    if result.left_out:
+        count, every = len(result.left_out), len(result.left_out) + len(result.sources)
+        yield f"Left out, of {every} videos {count} that gave no clips:"
+        yield from _first(result.left_out)
+    if result.diverged:
+        yield "Left out, trainings that came to no finite numbers, and their pairs:"
+        by_arm: dict[Arm, list[int]] = {}
+        for arm, seed in result.diverged:
+            by_arm.setdefault(arm, []).append(seed)
+        yield from _first(
+            [
+                f"{arm.model} {arm.loss}, {arm.made}: seed{'' if len(seeds) == 1 else 's'} "
+                + ", ".join(map(str, seeds))
+                for arm, seeds in by_arm.items()
+            ]
+        )
+
+
+def _first(lines: Sequence[str]) -> Iterator[str]:
+    """Not more than can be read."""
+    yield from (f"  {line}" for line in lines[:MOST_LISTED])
+    if len(lines) > MOST_LISTED:
+        yield f"  and {len(lines) - MOST_LISTED} more, in experiment.json"
+
+
 def check_sentences(result: Experiment) -> Iterator[str]:
     """What holds exactly, and how exactly it came out."""
     checks = result.checks
-    if result.diverged:
-        names = ", ".join(f"{arm.model} {arm.loss} (seed {seed})" for arm, seed in result.diverged)
-        yield f"Trainings that came to no numbers, and are left out: {names}."
     yield (
         "Null hypothesis at the optimum of a clip-wide model: the difference loss changes nothing "
         f"(gradient {checks.null_gradient:.0e} of that at the start)."
