@@ -48,7 +48,9 @@ def write_all(contents: Iterable[tuple[str | os.PathLike[str], bytes]]) -> None:
     with ExitStack() as staged:
         for path, data in contents:
             target = Path(path)
-            if target.exists() and not target.is_file():
+            with _named(path):
+                special = target.exists() and not target.is_file()
+            if special:
                 in_place.append((target, data))
                 continue
             file = staged.enter_context(_staged(path))

@@ -179,6 +179,38 @@ def test_a_name_too_long_for_an_output_is_told(
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("-o out", 1, "out/report-2.png: is a folder; name a file"),
+        ("-o . --json report-1.png", 2, "report-1.png: would overwrite report-1.png; give every"),
+    ],
+)
+def test_the_figures_of_several_videos_are_checked_before_the_first_is_measured(
+    here: Path, capfd: pytest.CaptureFixture[str], line: str, code: int, said: str
+) -> None:
+    Path("out/report-2.png").mkdir(parents=True)
+    assert cli.run(["analyze", "ok.mkv", "nothing.mkv", *line.split()]) == code
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"flickerscope: {said}")
+    assert sorted(os.listdir("out")) == ["report-2.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such a folder cannot go")
+def test_a_current_folder_that_is_gone_is_told(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("gone").mkdir()
+    os.chdir("gone")
+    os.rmdir("../gone")
+    assert cli.run(["analyze", str(here / "ok.mkv")]) == 1
+    assert capfd.readouterr() == (
+        "",
+        "flickerscope: the current folder is gone; change to another one\n",
+    )
+
+
 # --- Interrupted ----------------------------------------------------------------------------------
 
 

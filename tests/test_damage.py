@@ -106,7 +106,7 @@ def test_a_jpeg_without_its_end_is_damaged(tmp_path: Path) -> None:
     source = VideoFile(path)
     for _ in range(2):  # from the packets that the opening has kept, then anew
         assert len(list(source.frames())) == 1
-        assert source.problems() == ("1 of 1 decoded frames are marked as damaged",)
+        assert source.problems() == ("1 of 1 decoded frames marked as damaged",)
         assert source.lost() == 0
     with pytest.raises(InputError, match=r"a\.jpg: damaged: 1 of 1 decoded frames"):
         list(open_source(path, files=FileOptions(strict=True)).frames())

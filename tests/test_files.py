@@ -57,6 +57,15 @@ def test_bytes_come_back_and_leave_nothing_else_behind(tmp_path, size):
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
+def test_a_name_that_is_too_long_is_told_as_such(tmp_path):
+    path = tmp_path / ("x" * 300)
+    with pytest.raises(OutputError, match=r"/x+: cannot be written: File name too long$"):
+        write_bytes(path, b"")
+    with pytest.raises(OutputError, match=r"/x+: cannot be written: File name too long$"):
+        write_all([(path, b"")])
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("broken", ["replace", "fsync", "chmod"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("old", [b"earlier results", None])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import glob
 import os
+import shlex
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 
 from flickerscope import InputError, SettingsError, TooShortError, analyze, compare
 from flickerscope.cli.app import run
+from flickerscope.cli.running import pattern_hint
 from flickerscope.inputs import open_source
 from flickerscope.inputs.images import ImageSequence
+from flickerscope.inputs.rate import rate_of
 from flickerscope.order import natural_order
 from flickerscope.video import encode
 
@@ -154,6 +158,38 @@ def test_what_is_no_picture_is_ignored_with_a_note(tmp_path: Path) -> None:
     assert "1 file beside the pictures ignored" in source.info.notes
 
 
+def test_a_hint_of_a_pattern_fits_the_names_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "it's [new]"
+    folder(path, noise(3), "{}.png")
+    (path / "4.JPEG").touch()
+    (path / "5.jpg").touch()
+    for number in range(1, 4):
+        (path / f"{number}.png").rename(path / f"{number}.PNG")
+    with pytest.raises(InputError, match=r"several kinds \(jpg, png\); choose one") as caught:
+        ImageSequence(str(path))
+    hints = [str(caught.value).split("such as ")[1]]
+    names = [str(path / f"{number}.PNG") for number in range(1, 4)]
+    hints.append(pattern_hint(names).split("in quotes: ")[1])
+    for hint in hints:
+        (pattern,) = shlex.split(hint)  # as a shell would read it
+        assert sorted(glob.glob(pattern)) == names
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"), [("0.0001", Fraction(1, 10000)), (29.97, Fraction(2997, 100)),
+                        (0.7, Fraction(7, 10)), ("30000/1001", Fraction(30000, 1001)),
+                        (23.976023976, Fraction(24000, 1001))],
+)  # fmt: skip
+def test_a_rate_is_the_nearest_simple_fraction(given: str | float, rate: Fraction) -> None:
+    assert rate_of(given) == rate
+
+
+@pytest.mark.parametrize("fps", ["0", "-1", "nan", "inf", "1e999999999", "1/0", "x", 1e-7, "9" * 9])
+def test_what_is_no_rate_is_refused(fps: str | float) -> None:
+    with pytest.raises(SettingsError, match=r"fps is .*; allowed are numbers from 0.000001 to 1"):
+        rate_of(fps)
+
+
 def test_formats_that_are_read_alike_are_counted_and_others_refused(tmp_path: Path) -> None:
     rgb = RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     alpha = np.concatenate([rgb, rgb[..., :1]], axis=2)
@@ -164,7 +200,7 @@ def test_formats_that_are_read_alike_are_counted_and_others_refused(tmp_path: Pa
     expected = rgb @ np.array([0.2126, 0.7152, 0.0722])
     np.testing.assert_allclose(lumas(source), np.repeat(expected[None], 4, 0), atol=0.01)
     assert source.problems() == (
-        "1 of 4 pictures is rgba, the first is rgb24; both are read alike",
+        "1 of 4 pictures stored as rgba, the first as rgb24; all were read alike",
     )
     assert source.lost() is None
     save(tmp_path / "3.png", rgb[..., 0])
@@ -226,7 +262,7 @@ def test_bad_folders_are_refused_in_one_line(tmp_path: Path, capsys: Any) -> Non
     cases = {
         str(empty): "holds no pictures; allowed are png",
         str(mixed): "is 16x16, the pictures before it are 32x32",
-        str(kinds): "pictures of several kinds (bmp, png)",
+        str(kinds): f"several kinds (bmp, png); choose one by a pattern such as '{kinds}/*.png'",
         str(text): "none of its pictures can be read",
         str(single): "1 frame",
         f"{tmp_path}/*.png": "no picture has such a name",

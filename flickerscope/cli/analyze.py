@@ -70,7 +70,7 @@ def analyze_command(
         window=window, segment=segment, bands=bands, primary=primary, planes=planes, scales=scales,
         frames=frames, crop=crop, repeats=repeats, motion=motion, texture=texture, flow=flow,
     )  # fmt: skip
-    outputs = Outputs(folder=out, json=json_file, png=png, csv=csv, save=save)
+    outputs = Outputs(folder=out, json=json_file, png=png, csv=csv, save=save, videos=len(videos))
     if len(videos) > 1 and (png is not None or save is not None):
         raise SettingsError("--png and --save take one video; with several use --out")
     outputs.check(videos)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ from flickerscope.cli.running import (
     pattern_hint,
 )
 from flickerscope.cli.scan import scan_command
-from flickerscope.errors import FlickerscopeError, SettingsError, TooShortError
+from flickerscope.errors import FlickerscopeError, InputError, SettingsError, TooShortError
 
 __all__ = ["main", "run"]
 
@@ -85,6 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
     try:
         with _tracebacks("--debug" in takewhile(lambda argument: argument != "--", arguments)):
+            _check_current_folder()
             code = app(list(arguments), prog_name="flickerscope", standalone_mode=False)
         if code == INTERRUPTED:  # where typer catches it first
             return complain("interrupted", INTERRUPTED)
@@ -121,6 +123,14 @@ def _tracebacks(shown: bool) -> Iterator[None]:
         if shown:
             traceback.print_exc()
         raise
+
+
+def _check_current_folder() -> None:
+    """Without one no name can be looked up, and MKL ends the process."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise InputError("the current folder is gone; change to another one") from error
 
 
 def _message(error: BaseException) -> str:

@@ -33,6 +33,8 @@ class Outputs:
     csv: str | None
     save: str | None = None
     """Where to keep the measurement itself."""
+    videos: int = 1
+    """Measured alone; of several, each has a figure of its own in the folder."""
 
     @property
     def stdout(self) -> str | None:
@@ -67,7 +69,10 @@ class Outputs:
     def targets(self, kind: str) -> list[str]:
         """All paths to which a report of this kind goes."""
         named = getattr(self, kind)
-        folder = [] if self.folder is None else [str(Path(self.folder) / f"report.{kind}")]
+        names = [f"report.{kind}"]
+        if kind == "png" and self.videos > 1:
+            names = [f"report-{number}.png" for number in range(1, self.videos + 1)]
+        folder = [] if self.folder is None else [str(Path(self.folder) / name) for name in names]
         return folder + ([] if named is None else [named])
 
     def write(
@@ -117,11 +122,8 @@ def write_analysis(results: Sequence[Measurement], device: str, outputs: Outputs
     further = {}
     if len(results) == 1:
         renderers["png"] = lambda: _figure(results[0])
-    elif outputs.folder is not None:
-        further = {
-            str(Path(outputs.folder) / f"report-{number}.png"): _figure(result)
-            for number, result in enumerate(results, 1)
-        }
+    elif targets := outputs.targets("png"):
+        further = {path: _figure(r) for path, r in zip(targets, results, strict=True)}
     if outputs.save is not None:
         further[outputs.save] = results[0].to_json().encode()
     outputs.write(renderers, further)

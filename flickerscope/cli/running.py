@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -64,8 +66,8 @@ def pattern_hint(arguments: Sequence[str]) -> str:
     if len(pictures) < MANY_PICTURES:
         return ""
     folder, name = os.path.split(pictures[0])
-    pattern = os.path.join(folder, "*" + os.path.splitext(name)[1])
-    return f"; to measure pictures as one video, put their pattern in quotes: '{pattern}'"
+    pattern = shlex.quote(os.path.join(glob.escape(folder), "*" + os.path.splitext(name)[1]))
+    return f"; to measure pictures as one video, put their pattern in quotes: {pattern}"
 
 
 def given(**options: Any) -> dict[str, Any]:

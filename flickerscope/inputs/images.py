@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -102,10 +103,10 @@ class ImageSequence(Described):
                 f"{self._trouble})"
             )
         if self._marks:
-            found.append(f"{self._marks} of {total} decoded frames are marked as damaged")
+            found.append(f"{self._marks} of {total} decoded frames marked as damaged")
         found += [
-            f"{count} of {total} pictures {'is' if count == 1 else 'are'} {other}, the first is "
-            f"{self._info.pixel_format}; both are read alike"
+            f"{count} of {total} pictures stored as {other}, the first as "
+            f"{self._info.pixel_format}; all were read alike"
             for other, count in sorted(self._formats.items())
         ]
         return tuple(found)
@@ -158,12 +159,14 @@ def _pictures(path: str) -> tuple[list[str], list[str]]:
         missing = "no such file, and no picture has such a name"
         where = "holds no pictures" if os.path.isdir(path) else missing
         raise InputError(f"{path}: {where}; allowed are {', '.join(s[1:] for s in IMAGE_SUFFIXES)}")
-    kinds = sorted({_SAME.get(k, k) for k in (os.path.splitext(n)[1].lower() for n in pictures)})
+    suffixes = Counter(os.path.splitext(name)[1] for name in pictures)
+    kinds = sorted({_SAME.get(k, k) for k in map(str.lower, suffixes)})
     if len(kinds) > 1:
-        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        folder = glob.escape(path) if os.path.isdir(path) else os.path.dirname(path)
+        pattern = os.path.join(folder, "*" + suffixes.most_common(1)[0][0])
         raise InputError(
             f"{path}: holds pictures of several kinds ({', '.join(k[1:] for k in kinds)}); choose "
-            f"one by a pattern such as '{os.path.join(folder, '*' + kinds[0])}'"
+            f"one by a pattern such as {shlex.quote(pattern)}"
         )
     others = len(files) - len(pictures)
     notes = [f"{others} file{'' if others == 1 else 's'} beside the pictures ignored"]

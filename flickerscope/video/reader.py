@@ -129,11 +129,11 @@ class VideoFile(Described):
                 f"(first error: {tally.trouble})"
             )
         if tally.corrupt:
-            found.append(f"{tally.corrupt} of {tally.frames} decoded frames are marked as damaged")
+            found.append(f"{tally.corrupt} of {tally.frames} decoded frames marked as damaged")
         if tally.cut:
             found.append(f"reading ended early, after frame {tally.frames} ({tally.cut})")
         if tally.finished and promised is not None and tally.frames < promised:
-            found.append(f"{tally.frames} frames decoded, the container promises {promised}")
+            found.append(f"{_frames(tally.frames)} decoded, the container promises {promised}")
         rate, promised_end = self._info.rate, self._promise.end
         if tally.finished and promised_end and rate and self._missing():
             end = float(tally.end + 1 / rate)
@@ -143,19 +143,23 @@ class VideoFile(Described):
         if tally.finished and self._promise.cut:
             found.append("the file is cut off")
         if found and tally.finished and self._gaps:
-            found.append(f"{self._gaps} frames are missing among the timestamps")
+            found.append(f"{_frames(self._gaps)} missing among the timestamps")
+        return (*found, *self._oddities())
+
+    def _oddities(self) -> Iterator[str]:
+        """What is no damage."""
+        tally = self._tally
         if tally.mixed:
-            are, first = ("are not", "is") if self._info.interlaced else ("are", "is not")
-            found.append(
-                f"{tally.mixed} of {tally.frames} frames {are} interlaced, the first {first}; all "
-                "were read alike"
+            kind = "not interlaced" if self._info.interlaced else "interlaced"
+            yield (
+                f"{tally.mixed} of {tally.frames} frames {kind}, unlike the first; all were read "
+                "alike"
             )
         if tally.unordered:
-            found.append(
-                f"the times of {tally.unordered} frames do not increase; "
-                "they were set one frame interval after the frame before"
+            yield (
+                f"{_frames(tally.unordered)} with a time that does not increase, set one frame "
+                "interval after the frame before"
             )
-        return tuple(found)
 
     def lost(self) -> int | None:
         """Frames that damage took from the last reading; ``None``: it is not damaged."""
@@ -263,3 +267,7 @@ class VideoFile(Described):
             return time
         tally.unordered += 1
         return following
+
+
+def _frames(number: int) -> str:
+    return f"{number} frame{'' if number == 1 else 's'}"
