@@ -49,6 +49,7 @@ from flickerscope.experiment.training import Numbers, Training, trained_arms
 from flickerscope.losses import FlickerLoss, SpectralLoss, csf
 from flickerscope.report.strict import to_json
 from flickerscope.resources import pick_resources
+from flickerscope.scan.finding import find_videos
 
 FRAMES = 16
 TINY = Plan(seeds=2, train_clips=6, test_clips=3, size=16)
@@ -400,6 +401,9 @@ def test_clips_are_cut_from_videos_and_those_that_give_none_are_named(footage, f
     assert [text.split(":")[0] for text in footage.left_out] == [
         str(folder / "flat.npy"), str(folder / "short.npy"),
     ]  # fmt: skip
+    flat, short = (text.split(": ")[1] for text in footage.left_out)
+    assert flat == "0 of 320 clips tried are neither dark, bright nor flat; 4 are needed"
+    assert short == "9 frames that do not repeat in its longest shot; 16 are needed"
     frames = torch.from_numpy(np.load(folder / "video2.npy")).float()
     windows = frames[0].unfold(0, 16, 1).unfold(1, 16, 1).flatten(0, 1)
     first = footage.clips[2][0, 0]
@@ -416,7 +420,7 @@ def test_no_video_is_trained_and_tested_on(footage):
 
 
 @pytest.mark.slow
-def test_an_experiment_on_videos_pools_them_by_video(footage, folder):
+def test_an_experiment_on_videos_pools_them_by_video(footage, folder, capsys):
     plan = Plan(seeds=1, size=16)
     result = run.run_experiment(plan, clips=folder, device="cpu", threads=1)
     assert result.sources == footage.sources
@@ -430,6 +434,9 @@ def test_an_experiment_on_videos_pools_them_by_video(footage, folder):
     assert (found.seeds, found.videos) == (1, 3)
     document = experiment_document(result)
     assert document["left_out"] == list(result.left_out)
+    show(experiment_summary(result, "x"))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "the clips tested on are of 3 videos, 6 are needed" in words
 
 
 def test_too_few_videos_are_refused(tmp_path):
@@ -444,6 +451,22 @@ def test_real_videos_give_clips(media):
     found = load_footage(media("real"), size=32, resources=pick_resources("cpu", threads=2))
     assert len(found.sources) >= 10
     assert all(torch.isfinite(clips).all() for clips in found.clips)
+
+
+@pytest.mark.slow
+def test_damaged_videos_are_named_and_left_out(media, tmp_path):
+    """One file of each kind of damage, among four that are whole."""
+    for path in (*media("real/exo").glob("bear*"), *media("broken").glob("*/*")):
+        (tmp_path / path.name).symlink_to(path)
+    found = load_footage(tmp_path, size=32, resources=pick_resources("cpu", threads=2))
+    assert {name for name in found.sources if name.startswith("bear")} == {
+        "bear_720p_frag.mp4", "bear_hevc_frag.mp4", "bear_vp9.webm", "bear_vp9_odd.webm",
+    }  # fmt: skip
+    named = {text.removeprefix(f"{tmp_path}/").split(": ", 1)[0] for text in found.left_out}
+    assert named | set(found.sources) == set(find_videos(tmp_path))
+    assert not named & set(found.sources)
+    damaged = next(text for text in found.left_out if "corrupted.mp4" in text)
+    assert "corrupted.mp4: damaged: " in damaged
 
 
 # --- Clips ----------------------------------------------------------------------------------------
@@ -751,6 +774,30 @@ def test_a_run_goes_on_where_it_stopped_and_comes_to_the_same(finished, tmp_path
 def test_the_same_plan_gives_the_same_numbers(finished):
     again = run.run_experiment(TINY, device="cpu", threads=1)
     assert to_json(experiment_document(again)) == to_json(experiment_document(finished[0]))
+
+
+@pytest.mark.slow
+def test_a_long_training_that_was_interrupted_goes_on_and_comes_to_the_same(tmp_path):
+    plan = Plan(seeds=2, train_clips=4, test_clips=3, size=16, long=True, long_steps=(1, 3))
+    told = []
+
+    def stop(what, done, count):
+        told.append((what, done, count))
+        if done == 3:
+            raise KeyboardInterrupt
+
+    options = {"device": "cpu", "threads": 1}
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run.run_experiment(plan, journal=journal, progress=stop, **options)
+    result = run.run_experiment(
+        plan, journal=journal, progress=lambda *counts: told.append(counts), **options
+    )
+    assert told == [("experiment", done, 4) for done in (0, 1, 2, 3, 3, 4)]
+    made = {arm.made for arm in result.records}
+    assert made == {"closed form", "trained, 1 steps", "trained, 3 steps"}
+    whole = run.run_experiment(plan, **options)
+    assert to_json(experiment_document(result)) == to_json(experiment_document(whole))
 
 
 def test_a_finished_run_is_not_done_again(finished, monkeypatch):

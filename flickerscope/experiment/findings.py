@@ -25,6 +25,7 @@ from flickerscope.stats import (
 )
 
 __all__ = [
+    "LEAST_DRAWN",
     "Basis",
     "Effect",
     "Finding",

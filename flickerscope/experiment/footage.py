@@ -74,7 +74,8 @@ def load_footage(
     """Clips of 16 frames of every video below a folder, from the block grid of 64 rows.
 
     They lie within a shot, at places and times drawn from the video's name; repeated frames are
-    dropped, and what is dark, bright or flat is left out.
+    dropped, and what is dark, bright or flat is left out, as are videos that are damaged: what a
+    decoder makes up is nothing to be met.
 
     Raises:
         InputError: no such folder, or fewer than 4 videos with 4 clips each.
@@ -120,22 +121,30 @@ def _clips_of(path: Path, name: str, size: int, workers: Workers) -> Tensor:
     if tracks is None:
         raise InputError(f"{path}: no pictures were kept")
     with closing(tracks):
-        clips = list(_draw(tracks, size, _generator(name)))
+        if source.lost() is not None:
+            raise InputError(f"{path}: damaged: {'; '.join(source.problems())}")
+        shots = [_frames(tracks, *shot) for shot in tracks.shots]
+        rows, columns = tracks.blocks.shape
+    if min(rows, columns) < size:
+        raise InputError(f"{path}: {columns}x{rows} blocks; {size}x{size} are needed")
+    longest = max(len(shot) for shot in shots)
+    if longest < FRAMES:
+        raise InputError(
+            f"{path}: {longest} frames that do not repeat in its longest shot; {FRAMES} are needed"
+        )
+    clips = list(_draw(shots, size, _generator(name)))
     if len(clips) < LEAST_CLIPS:
         raise InputError(
-            f"{path}: {len(clips)} clips of {FRAMES} frames and {size}x{size} blocks that are "
-            f"neither dark, bright nor flat; {LEAST_CLIPS} are needed"
+            f"{path}: {len(clips)} of {TRIES * PER_SOURCE} clips tried are neither dark, bright "
+            f"nor flat; {LEAST_CLIPS} are needed"
         )
     return torch.stack(clips)
 
 
-def _draw(tracks: Tracks, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
+def _draw(shots: Sequence[Tensor], size: int, rng: np.random.Generator) -> Iterator[Tensor]:
     """Up to so many clips from places and times at random."""
-    runs = [_frames(tracks, *shot) for shot in tracks.shots]
-    shots = [run for run in runs if len(run) >= FRAMES]
-    rows, columns = tracks.blocks.shape
-    if not shots or min(rows, columns) < size:
-        return
+    shots = [shot for shot in shots if len(shot) >= FRAMES]
+    rows, columns = shots[0].shape[1:]
     starts = np.array([len(shot) - FRAMES + 1 for shot in shots])
     drawn = 0
     for _ in range(TRIES * PER_SOURCE):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm
-from flickerscope.experiment.findings import Effect, Finding
+from flickerscope.experiment.findings import LEAST_DRAWN, Effect, Finding
 from flickerscope.experiment.run import Experiment
 from flickerscope.experiment.sizes import size_on
 from flickerscope.stats import Interval
@@ -36,7 +36,8 @@ def describe(result: Experiment) -> str:
     seeds = f"{plan.seeds} seed{'' if plan.seeds == 1 else 's'}"
     clips = f"{plan.test_clips} test clips of each class, rendered"
     if result.sources:
-        clips = f"clips of {len(result.sources)} videos, half of them to train on"
+        seeds = f"{plan.seeds} split{'' if plan.seeds == 1 else 's'}"
+        clips = f"clips cut from {len(result.sources)} videos, half of them to train on"
     models = "linear models in closed form"
     if plan.train:
         channels = size_on(result.device).channels
@@ -48,7 +49,7 @@ def describe(result: Experiment) -> str:
 
 
 def omissions(result: Experiment) -> Iterator[str]:
-    """What is left out, and why: videos without clips, and trainings that diverged."""
+    """What is left out, and why: videos without clips, trainings that diverged, intervals."""
     if result.left_out:
         count, every = len(result.left_out), len(result.left_out) + len(result.sources)
         yield f"Left out, of {every} videos {count} that gave no clips:"
@@ -64,6 +65,12 @@ def omissions(result: Experiment) -> Iterator[str]:
                 + ", ".join(map(str, seeds))
                 for arm, seeds in by_arm.items()
             ]
+        )
+    few = [finding.videos for finding in result.findings if 0 < finding.videos < LEAST_DRAWN]
+    if few:
+        yield (
+            f"Left out, intervals and verdicts: the clips tested on are of {max(few)} videos, "
+            f"{LEAST_DRAWN} are needed."
         )
 
 

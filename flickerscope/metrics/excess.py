@@ -26,7 +26,8 @@ class ExcessFlicker(ClipMetric):
 
     Paired, every prediction is held against its own reference by `compare`, and the medians over
     the pairs are returned. Else two sets of clips without correspondence are held against each
-    other: generated clips against real ones.
+    other: generated clips against real ones. Then every clip is read by itself, and what else
+    differs between the sets counts too, motion and sharpness in the energy above all.
 
     `compute` returns scalars; where `_low`, `_high` and `_p` are named, they are the ends of the
     exact 95 % interval, and the p-value of the one-sided test that predictions flicker more:

@@ -18,7 +18,9 @@ __all__ = ["Flicker"]
 class Flicker(ClipMetric):
     """Flicker of clips without a reference: what `analyze` reads of each, and medians over all.
 
-    Arguments as in `ExcessFlicker`, without those about references.
+    Levels, held against nothing: for a reference of each clip, or a set of real clips, take
+    `ExcessFlicker`, paired or with ``paired=False``. Arguments as there, without those about
+    references.
 
     `compute` returns scalars:
 
