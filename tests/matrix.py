@@ -8,6 +8,7 @@ bins. The clips are written by PyAV alone, sample by sample.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -55,6 +56,12 @@ class Clip:
     """How far off the power may be, of its expected value; 0: the codec is lossless."""
     stored: str | None = None
     """The format in which it comes back, if not that in which it was written."""
+    interlaced: bool = False
+    """Two fields a frame; the lower one, which is not measured, flickers twice as much."""
+    turned: int = 0
+    """Degrees, counter-clockwise, by which the file says that the picture is to be turned."""
+    transfer: str | None = None
+    """With which YUV is tagged, and then with the colours of BT.2020."""
 
     @property
     def base(self) -> str:
@@ -65,6 +72,13 @@ class Clip:
     def bits(self) -> int:
         """Of a sample."""
         return av.VideoFormat(self.pixel_format).components[0].bits
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Columns and rows of what is measured."""
+        width, height = self.size
+        height = height // 2 if self.interlaced else height
+        return (height, width) if self.turned % 180 else (width, height)
 
     @property
     def rgb(self) -> bool:
@@ -132,6 +146,19 @@ MATRIX: Final = (
     Clip("hevc_gray.mkv", "libx265", "gray10le", options=LOSSLESS_265),
     Clip("hevc_rgb.mov", "libx265", "gbrp12le", options=LOSSLESS_265),
     Clip("hevc_444.ts", "libx265", "yuv444p10le", options=LOSSLESS_265),
+    # Interlaced, turned, and with more than a display shows.
+    Clip("fields.mkv", "libx264", "yuv420p", interlaced=True,
+         options=LOSSLESS_264 | {"x264-params": "tff=1"}),
+    Clip("fields.ts", "mpeg2video", "yuv422p", (64, 64), NTSC, interlaced=True, within=0.1,
+         options=FINE | {"flags": "+ildct+ilme"}),
+    Clip("turned_90.mp4", "libx264", "yuv420p", turned=90, options=LOSSLESS_264),
+    Clip("turned_180.mov", "libx264", "yuv444p", (47, 31), turned=180, options=LOSSLESS_264),
+    Clip("turned_270.mp4", "libx265", "yuv422p10le", turned=270, options=LOSSLESS_265),
+    Clip("pq.mp4", "libx265", "yuv420p10le", transfer="smpte2084", options=LOSSLESS_265),
+    Clip("pq.webm", "libsvtav1", "yuv420p10le", (64, 64), transfer="smpte2084", within=0.1,
+         options=FINE_AV1 | {"preset": "6"}),
+    Clip("hlg.mkv", "ffv1", "yuv422p10le", transfer="arib-std-b67"),
+    Clip("hlg.mov", "libx264", "yuv420p10le", transfer="arib-std-b67", options=LOSSLESS_264),
     # VP9 without loss.
     Clip("vp9.webm", "libvpx-vp9", "yuv420p", (47, 31), rate=NTSC, options=LOSSLESS_VP9),
     Clip("vp9_440.webm", "libvpx-vp9", "yuv440p", options=LOSSLESS_VP9, uneven=True),
@@ -232,7 +259,8 @@ def views(picture: av.VideoFrame) -> list[NDArray[Any]]:
 def rise(clip: Clip, index: int, shape: tuple[int, int]) -> NDArray[np.int64]:
     """Steps by which component ``index`` goes up and down: one, two, three times its unit."""
     across = 1 + 3 * np.arange(shape[1]) // shape[1]
-    return np.broadcast_to(clip.steps(index) * across, shape)
+    down = 1 + np.arange(shape[0])[:, None] % 2 * clip.interlaced
+    return np.broadcast_to(clip.steps(index) * across * down, shape)
 
 
 def levels(clip: Clip, index: int, shape: tuple[int, int]) -> NDArray[np.int64]:
@@ -281,7 +309,10 @@ def tag(clip: Clip, target: Any) -> None:
     """Range and matrix, of a picture or a codec."""
     whole = clip.full or clip.rgb or clip.base.startswith(("gray", "ya"))
     target.color_range = 2 if whole else 1
-    target.colorspace = 0 if clip.rgb else 1
+    target.colorspace = 0 if clip.rgb else 9 if clip.transfer else 1
+    if clip.transfer:
+        target.color_trc = {"smpte2084": 16, "arib-std-b67": 18}[clip.transfer]
+        target.color_primaries = 9
 
 
 def write(clip: Clip, folder: Path) -> Path:
@@ -301,7 +332,22 @@ def write(clip: Clip, folder: Path) -> Path:
             picture.time_base = 1 / (ticks * clip.rate)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
+    if clip.turned:
+        turn(path, clip.turned)
     return path
+
+
+TURNS: Final = {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+"""Matrices of a track header, by the degrees that they turn a picture counter-clockwise."""
+
+
+def turn(path: Path, degrees: int) -> None:
+    """Have an MP4 say that its picture is to be turned."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    a, b, c, d = (value << 16 for value in TURNS[degrees])
+    data[at : at + 20] = struct.pack(">5i", a, b, 0, c, d)
+    path.write_bytes(data)
 
 
 # --- Theory ---------------------------------------------------------------------------------------
@@ -322,9 +368,10 @@ def amplitudes(clip: Clip) -> dict[str, NDArray[np.float64]]:
     of_luma, of_chroma = 219 << (clip.bits - 8), 224 << (clip.bits - 8)
     if clip.full or gray:
         of_luma = of_chroma = peak
-    found = {"y": rise(clip, 0, shape) * 255 / of_luma}
+    rows = slice(None, None, 1 + clip.interlaced)
+    found = {"y": rise(clip, 0, shape)[rows] * 255 / of_luma}
     if not gray:
         small = kind.chroma_height(shape[0]), kind.chroma_width(shape[1])
         for index, name in enumerate(("cb", "cr"), 1):
-            found[name] = rise(clip, index, small) * 255 / of_chroma
+            found[name] = rise(clip, index, small)[rows] * 255 / of_chroma
     return found

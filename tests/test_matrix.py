@@ -33,7 +33,10 @@ def test_a_known_flicker_reads_as_theory_says(clip: Clip, tmp_path: Path) -> Non
     )
     (found,) = measured.clips
     info = found.info
-    assert (info.width, info.height) == clip.size
+    assert (info.width, info.height) == clip.shown
+    assert (info.interlaced, info.rotation) == (clip.interlaced, clip.turned)
+    assert clip.transfer in (info.transfer, None)
+    assert any("measured in code values" in note for note in info.notes) == bool(clip.transfer)
     assert info.pixel_format == (clip.stored or clip.pixel_format)
     assert (found.frames_decoded, found.lost, found.gaps) == (FRAMES, None, 0)
     assert info.rate == pytest.approx(clip.rate, rel=0.01 if clip.uneven else 1e-5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from matrix import turn
 from numpy.typing import NDArray
 
 from flickerscope import InputError, SettingsError, analyze, cli, compare
@@ -51,18 +51,10 @@ def write(
     return path
 
 
-MATRICES = {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
-"""Of a track header, by the degrees that it turns its picture counter-clockwise."""
-
-
 def turned(path: Path, video: NDArray[np.uint8], degrees: int) -> Path:
     """A file that stores the video turned, and says how to turn it upright."""
     write(path, np.rot90(video, -degrees // 90, axes=(1, 2)), "libx264")
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 44
-    a, b, c, d = (value << 16 for value in MATRICES[degrees])
-    data[at : at + 20] = struct.pack(">5i", a, b, 0, c, d)
-    path.write_bytes(data)
+    turn(path, degrees)
     return path
 
 
