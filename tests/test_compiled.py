@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -41,3 +45,31 @@ def test_loops_are_compiled_where_no_folder_can_be_written(monkeypatch):
 def test_loops_take_floats_on_the_processor_that_want_no_gradients(tensor, taken):
     assert takes(tensor) is taken
     assert takes(torch.zeros(1), tensor) is taken
+
+
+DIGEST = """
+import hashlib
+import numpy as np, torch
+from flickerscope import analyze
+rng = np.random.default_rng(7)
+scene = rng.normal(128, 40, (90, 120)).cumsum(1)
+scene = 128 + 60 * np.sin(scene / 80)
+frames = np.stack([np.roll(scene, t, 1) + 3 * rng.normal(size=scene.shape) for t in range(16)])
+clip = analyze(torch.from_numpy(frames.clip(0, 255).astype(np.uint8)), fps=24, device="cpu")
+print(hashlib.sha256(clip.to_json().encode()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_numbers_depend_neither_on_the_processor_nor_on_what_is_compiled_already(tmp_path):
+    def digest(cache, **environment):
+        known = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / cache)} | environment
+        run = subprocess.run(
+            [sys.executable, "-c", DIGEST], env=known, capture_output=True, text=True, check=True
+        )
+        return run.stdout
+
+    first = digest("a")
+    assert len(first) == 65
+    assert digest("a") == first
+    assert digest("b", NUMBA_CPU_NAME="generic") == first

@@ -15,8 +15,9 @@ Loop = TypeVar("Loop", bound=Callable[..., Any])
 OPTIONS: Final[dict[str, Any]] = {
     "nogil": True,
     "error_model": "numpy",
-    # A product and a sum may be rounded once; nothing else is taken lightly.
-    "fastmath": {"contract"},
+    # Products and sums are not rounded together: which ones would be depends on the processor,
+    # and on whether a loop comes from the disk, and numbers must depend on neither.
+    "fastmath": False,
 }
 
 
