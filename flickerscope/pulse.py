@@ -462,13 +462,10 @@ def read_rhythm(into: Whole, steps: Floats, pulses: Whole) -> Rhythm | None:
     at, far = away == 0, np.abs(away) > 1
     if not far.any():
         return None
-    blocks: Counter[tuple[int, ...]] = Counter()
-    score = 0
-    for block in np.unique(own):
-        inside = own == block
-        ranks = _double_ranks(steps[inside])
-        blocks[tuple(sorted(ranks.tolist()))] += 1
-        score += int(ranks[at[inside]][0])
+    order = np.lexsort((steps, own))
+    ranks, starts = _double_ranks(own[order], steps[order])
+    blocks = Counter(tuple(block.tolist()) for block in np.split(ranks, starts[1:]))
+    score = int(ranks[at[order]].sum())
     step = float(np.median(steps[at]))
     beside = min(
         (float(np.median(steps[away == side])) for side in (-1, 1) if side in away), default=0.0
@@ -483,11 +480,19 @@ def read_rhythm(into: Whole, steps: Floats, pulses: Whole) -> Rhythm | None:
     )
 
 
-def _double_ranks(x: Floats) -> Whole:
-    """Twice the ranks, from 2 on; ties share the mean of theirs."""
-    ordered = np.sort(x)
-    below, up_to = (np.searchsorted(ordered, x, side=side) for side in ("left", "right"))
-    return below + up_to + 1
+def _double_ranks(blocks: Whole, x: Floats) -> tuple[Whole, Whole]:
+    """Twice the ranks within blocks, from 2 on, where ties share the mean of theirs.
+
+    ``blocks``, ``x``: (n,), in order of both. Returned with where the blocks start.
+    """
+    places = np.arange(len(x))
+    new_block = np.append(True, blocks[1:] != blocks[:-1])
+    starts = np.flatnonzero(new_block)
+    first = np.flatnonzero(new_block | np.append(True, x[1:] != x[:-1]))
+    run = np.searchsorted(first, places, side="right") - 1
+    below, up_to = first[run], np.append(first[1:], len(x))[run]
+    start = starts[np.searchsorted(starts, places, side="right") - 1]
+    return below + up_to + 1 - 2 * start, starts
 
 
 def _chance(blocks: Counter[tuple[int, ...]], score: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import torch
 
@@ -185,7 +186,7 @@ def make_transform(
     unit: Unit = CODE,
     lowest: float | None = None,
 ) -> Transform:
-    """The transform for segments of ``frames`` frames at ``rate`` frames a second.
+    """The transform for segments of ``frames`` frames at ``rate`` frames a second, made once.
 
     ``unit``: of the samples; ``lowest``: where a band without a lower end starts, cycles/frame;
     default 1.5 bins.
@@ -196,17 +197,27 @@ def make_transform(
     """
     if frames < MIN_FRAMES:
         raise InputError(f"a segment needs {MIN_FRAMES} frames or more, got {frames}")
-    with torch.device("cpu"):
+    return _made(frames, settings.band_ranges, settings.window, rate, unit, lowest)
+
+
+@lru_cache(maxsize=64)
+def _made(
+    frames: int,
+    ranges: tuple[BandRange, ...],
+    kind: Window,
+    rate: Fraction | None,
+    unit: Unit,
+    lowest: float | None,
+) -> Transform:
+    with torch.device("cpu"), torch.inference_mode(False):
         if frames < MIN_SPECTRUM_FRAMES:
             return _second_difference(frames, unit)
-        return _fourier(frames, settings, rate, unit, lowest)
+        bands = tuple(_fit_band(band, frames, rate, unit, lowest) for band in ranges)
+        return _fourier(frames, bands, kind, unit)
 
 
-def _fourier(
-    frames: int, settings: Settings, rate: Fraction | None, unit: Unit, lowest: float | None
-) -> Transform:
-    bands = tuple(_fit_band(band, frames, rate, unit, lowest) for band in settings.band_ranges)
-    matrix, bin_of_row = _fourier_rows(frames, settings.window)
+def _fourier(frames: int, bands: tuple[Band, ...], kind: Window, unit: Unit) -> Transform:
+    matrix, bin_of_row = _fourier_rows(frames, kind)
     return Transform(
         frames=frames,
         matrix=matrix,
@@ -214,7 +225,7 @@ def _fourier(
         frequencies=bin_frequencies(frames),
         bands=bands,
         weights=band_weights(bands, frames),
-        window=window(frames, settings.window),
+        window=window(frames, kind),
         unit=unit,
     )
 

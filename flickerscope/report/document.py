@@ -79,11 +79,28 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
         "format": FORMAT,
         "kind": "comparison",
         "version": __version__,
-        "citation": comparison_citation(result),
         "settings": result.settings.to_dict(),
         "device": result.device,
-        **_unit(result.ref),
         "segment": _segment(result.segment, transform, pred=result.pred_rung, ref=result.ref_rung),
+        **comparison_readings(result),
+        "bands": _bands(transform, pred.rate),
+        "lines": [_line(line, pred.rate) for line in result.lines],
+        "motion_series": {"pred": _motion_series(pred), "ref": _motion_series(ref)},
+        "series": {
+            "pred": _series(pred, result.segment, transform),
+            "ref": _series(ref, result.segment, transform),
+        },
+        "maps": {"pred": _maps(pred, result.segment), "ref": _maps(ref, result.segment)},
+    }
+
+
+def comparison_readings(result: Comparison) -> dict[str, Any]:
+    """The part of `comparison_document` that is kept of each of many comparisons."""
+    transform = result.transform
+    pred, ref = result.pred, result.ref
+    return {
+        "citation": comparison_citation(result),
+        **_unit(ref),
         "inputs": [*_inputs("pred", pred), *_inputs("ref", ref)],
         "verdict": _verdict(result.ruling),
         "headline": _headline(comparison_headline(result), "dB"),
@@ -91,9 +108,6 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
         "energy": _energy("dB", result.headline.excess_db) | _row(result.headline),
         "carried": _carried(result.carried),
         "pulses": [_pulse(pulse) for pulse in result.pulses],
-        "motion_series": {"pred": _motion_series(pred), "ref": _motion_series(ref)},
-        "motion_maps": {"pred": _motion_maps(pred), "ref": _motion_maps(ref)},
-        "bands": _bands(transform, pred.rate),
         "results": [_row(row) for row in result.table],
         "floor_db": result.floor_db,
         "share": {"pred": result.pred_share, "ref": result.ref_share},
@@ -105,22 +119,17 @@ def comparison_document(result: Comparison) -> dict[str, Any]:
                 else result.energy_db - result.picture.sharpness_db
             )
         },
-        "lines": [_line(line, pred.rate) for line in result.lines],
         "paired": None if result.paired is None else _paired(result.paired),
         "paired_reason": result.paired_reason,
+        "warnings": list(result.warnings),
+        "notes": list(result.notes),
+        "motion_maps": {"pred": _motion_maps(pred), "ref": _motion_maps(ref)},
         "spectra": _spectra(
             {"pred": result.pred_rung, "ref": result.ref_rung},
             {"pred": pred.rate, "ref": ref.rate},
             transform,
         ),
         "histograms": _histograms({"pred": result.pred_rung, "ref": result.ref_rung}, transform),
-        "series": {
-            "pred": _series(pred, result.segment, transform),
-            "ref": _series(ref, result.segment, transform),
-        },
-        "maps": {"pred": _maps(pred, result.segment), "ref": _maps(ref, result.segment)},
-        "warnings": list(result.warnings),
-        "notes": list(result.notes),
     }
 
 

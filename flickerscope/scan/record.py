@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flickerscope.comparison import Comparison
 from flickerscope.measurement import Measurement, key
-from flickerscope.report.document import comparison_document
+from flickerscope.report.document import comparison_readings
 from flickerscope.scan.thumbnail import thumbnail_content
 
 __all__ = ["OF_INPUT", "comparison_content", "measurement_content", "sparse"]
@@ -31,7 +31,7 @@ def comparison_content(result: Comparison) -> dict[str, Any]:
     cells have which power in the headline's band, both at the headline's scale; ``thumbnail``, a
     small picture of the prediction.
     """
-    report = comparison_document(result)
+    report = comparison_readings(result)
     row = result.headline
     name = key(row.plane, row.scale)
     counts = report["histograms"]["counts"][name][row.band]

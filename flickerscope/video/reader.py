@@ -259,14 +259,12 @@ class VideoFile(Described):
     def _time(self, ticks: int | None, previous: Fraction | None, tally: Tally) -> Fraction:
         """Seconds of a frame; one interval after the previous one where the file does not say."""
         rate = self._info.rate
-        following = Fraction(0) if previous is None else previous + (1 / rate if rate else 1)
-        if ticks is None or rate is None:
-            return following
-        time = ticks * self._base
-        if previous is None or time > previous:
-            return time
-        tally.unordered += 1
-        return following
+        if ticks is not None and rate is not None:
+            time = ticks * self._base
+            if previous is None or time > previous:
+                return time
+            tally.unordered += 1
+        return Fraction(0) if previous is None else previous + (1 / rate if rate else 1)
 
 
 def _frames(number: int) -> str:
