@@ -309,6 +309,7 @@ def _comparison(match: Match) -> Comparison:
         judge.pace(ref, segment, scale, headline.ref_power, transforms[1]),
     )
     motion, motion_reason = _motion(pred, ref)
+    pulses, their_pulses = _pulses(pred, ref, segment, transforms)
     ruling = judge.judge(
         Evidence(
             settings=settings,
@@ -339,7 +340,7 @@ def _comparison(match: Match) -> Comparison:
         motion=motion,
         motion_reason=motion_reason,
         carried=carried,
-        pulses=_pulses(pred, ref, segment, transforms),
+        pulses=pulses,
         ruling=ruling,
         notes=(
             *match.notes,
@@ -348,7 +349,7 @@ def _comparison(match: Match) -> Comparison:
         ),
         warnings=(
             *remarks.swap_warnings(pred.clips[0].info.path, ref.clips[0].info.path),
-            *remarks.made_reference_warnings(_pulses(ref, pred, segment, transforms[::-1])),
+            *remarks.made_reference_warnings(their_pulses),
             *remarks.motion_warnings(motion, ruling, settings),
             *remarks.comparison_warnings(headline, floor_db, change, segment, settings),
             *remarks.colour_warnings(table, headline),
@@ -363,17 +364,16 @@ def _comparison(match: Match) -> Comparison:
 
 def _pulses(
     pred: Measurement, ref: Measurement, segment: int, transforms: tuple[Transform, Transform]
-) -> tuple[Pulse, ...]:
-    """Of ``pred`` over ``ref``, single videos, as pulses do not add, and no latents; see
-    `own_pulses`.
+) -> tuple[tuple[Pulse, ...], tuple[Pulse, ...]]:
+    """Of the prediction over the reference, and of the reference over the prediction.
+
+    Of single videos, as pulses do not add, and no latents; see `own_pulses`.
     """
     if len(pred.clips) > 1 or len(ref.clips) > 1 or pred.settings.latent:
-        return ()
-    ours, theirs = (
-        pulse_evidence(side, segment, transform)
-        for side, transform in zip((pred, ref), transforms, strict=True)
-    )
-    return tuple(find_pulses(ours, theirs))
+        return (), ()
+    ours = pulse_evidence(pred, segment, transforms[0])
+    theirs = pulse_evidence(ref, segment, transforms[1])
+    return tuple(find_pulses(ours, theirs)), tuple(find_pulses(theirs, ours))
 
 
 def _motion(pred: Measurement, ref: Measurement) -> tuple[MotionExcess | None, str | None]:

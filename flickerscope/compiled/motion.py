@@ -442,17 +442,24 @@ def _sum_columns(columns: Floats, tile: int, row: int, sums: Floats) -> None:
 
 
 @part
-def _add_row(inside: Floats, speed: Floats, plus: Floats, minus: Floats, sums: Floats) -> None:
-    shares, speeds = sums[0], sums[1]
-    for x in range(len(inside)):
-        shares[x] += inside[x]
-        speeds[x] += speed[x]
-    plus_plus, minus_minus, plus_minus, both = sums[2], sums[3], sums[4], sums[5]
-    for x in range(len(inside)):
+def _add_products(plus: Floats, minus: Floats, sums: Floats) -> None:
+    """Add ``[d+ d+, d- d-, d+ d-, d+ + d-]`` of a row to the sums down the columns."""
+    plus_plus, minus_minus, plus_minus, both = sums[0], sums[1], sums[2], sums[3]
+    for x in range(len(plus)):
         plus_plus[x] += plus[x] * plus[x]
         minus_minus[x] += minus[x] * minus[x]
         plus_minus[x] += plus[x] * minus[x]
         both[x] += plus[x] + minus[x]
+
+
+@part
+def _add_row(inside: Floats, speed: Floats, plus: Floats, minus: Floats, sums: Floats) -> None:
+    """Add a row of what `sum_triples` sums to the six sums down the columns."""
+    shares, speeds = sums[0], sums[1]
+    for x in range(len(inside)):
+        shares[x] += inside[x]
+        speeds[x] += speed[x]
+    _add_products(plus, minus, sums[2:])
 
 
 @compiled(
@@ -645,12 +652,7 @@ def _add_detail(
     for x in range(len(row)):
         detail[x] += here[x] * row[x] * share[x] * quarter
         shares[x] += share[x]
-    plus_plus, minus_minus, plus_minus, both = sums[3], sums[4], sums[5], sums[6]
-    for x in range(len(row)):
-        plus_plus[x] += ahead[x] * ahead[x]
-        minus_minus[x] += behind[x] * behind[x]
-        plus_minus[x] += ahead[x] * behind[x]
-        both[x] += ahead[x] + behind[x]
+    _add_products(ahead, behind, sums[3:])
 
 
 @part

@@ -23,6 +23,7 @@ from flickerscope.report.style import (
     GREY,
     HEADLINE,
     INK,
+    INNER,
     MARGIN,
     ORANGE,
     SMALL,
@@ -37,7 +38,6 @@ from flickerscope.units import ROUNDING_POWER
 __all__ = ["draw_experiment"]
 
 TITLE: Final = "Does the frame loss make models flicker, and does the difference loss help?"
-INNER: Final = WIDTH - 2 * MARGIN
 ROW: Final = 0.135  # inches
 HEAD: Final = 0.47
 GAP: Final = 0.16

@@ -5,6 +5,8 @@ The same in torch, for every device and kind of number, is in flow.py and moment
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from flickerscope.compiled.door import as_array
@@ -106,12 +108,8 @@ def triple_sums(
     """
     from flickerscope.compiled import motion as loops
 
-    height, width = at.shape[-2:]
-    sums = at.new_empty(len(at), 6, height // tile, width // tile)
-    pictures = as_array(before), as_array(at), as_array(after)
-    motion = as_array(forward), as_array(backward)
-    loops.sum_triples(*pictures, *motion, slack, tile, sums.numpy())
-    return sums
+    frames = before, at, after
+    return _summed(loops.sum_triples, 6, frames, (forward, backward), slack, tile)
 
 
 def fine_detail(pictures: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
@@ -147,9 +145,20 @@ def detail_sums(
     """
     from flickerscope.compiled import motion as loops
 
-    height, width = at.shape[-2:]
-    sums = at.new_empty(len(at), 7, height // tile, width // tile)
-    pictures = as_array(before), as_array(at), as_array(after)
-    motion = as_array(forward), as_array(backward)
-    loops.sum_details(*pictures, *motion, slack, tile, sums.numpy())
+    frames = before, at, after
+    return _summed(loops.sum_details, 7, frames, (forward, backward), slack, tile)
+
+
+def _summed(
+    loop: Callable[..., None],
+    count: int,
+    frames: tuple[torch.Tensor, ...],
+    flows: tuple[torch.Tensor, ...],
+    slack: float,
+    tile: int,
+) -> torch.Tensor:
+    """The ``count`` sums over tiles that a loop takes from three frames and two flows."""
+    pictures, height, width = frames[1].shape
+    sums = frames[1].new_empty(pictures, count, height // tile, width // tile)
+    loop(*map(as_array, frames), *map(as_array, flows), slack, tile, sums.numpy())
     return sums

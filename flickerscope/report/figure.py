@@ -24,6 +24,7 @@ from flickerscope.report.style import (
     BODY,
     GREY,
     HEADLINE,
+    INNER,
     MARGIN,
     SMALL,
     TITLE,
@@ -51,7 +52,6 @@ from flickerscope.settings import ALL_CHANNELS
 
 __all__ = ["figure", "save_figure"]
 
-INNER: Final = WIDTH - 2 * MARGIN
 HEAD: Final = 0.34  # of a panel: its title and the line under it
 GAP: Final = 0.14
 MOST_WARNINGS: Final = 3

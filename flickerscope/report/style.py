@@ -26,6 +26,7 @@ __all__ = [
     "GREY",
     "HEADLINE",
     "INK",
+    "INNER",
     "MARGIN",
     "ORANGE",
     "SEQUENTIAL",
@@ -45,6 +46,7 @@ __all__ = [
 
 WIDTH: Final = 7.2  # inches: two columns of most journals
 MARGIN: Final = 0.1
+INNER: Final = WIDTH - 2 * MARGIN
 SMALL, BODY, TITLE, HEADLINE = 7.0, 7.5, 8.5, 12.0  # points
 SLACK: Final = 1.03  # hinting makes a line a little longer at one resolution than at another
 

@@ -11,14 +11,14 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
 from flickerscope.report.along import LEAST
-from flickerscope.report.overview.content import Overview, Picture
+from flickerscope.report.overview.content import HEAD, Overview, Picture
 from flickerscope.report.places import BEYOND, blend, colour_limit
 from flickerscope.report.style import (
     GREY,
+    INNER,
     MARGIN,
     SEQUENTIAL,
     SMALL,
-    WIDTH,
     Page,
     decibels,
     literal,
@@ -27,8 +27,6 @@ from flickerscope.report.style import (
 
 __all__ = ["panels"]
 
-INNER: Final = WIDTH - 2 * MARGIN
-HEAD: Final = 0.36
 MOST: Final = 5
 GAP: Final = 0.1
 TALLEST: Final = 1.0

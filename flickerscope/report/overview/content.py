@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flickerscope.report.style import BLUE, INK, ORANGE
 
-__all__ = ["ENDPOINTS", "Look", "Overview", "Picture"]
+__all__ = ["ENDPOINTS", "HEAD", "Look", "Overview", "Picture"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,6 +20,8 @@ ENDPOINTS: Final = {"flicker": "motion-compensated flicker", "energy": "high-fre
 GREEN, LILAC, AMBER, SKY = "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 COLOURS: Final = (ORANGE, GREEN, LILAC, AMBER, SKY, INK)
 """Of models; Okabe & Ito."""
+HEAD: Final = 0.36
+"""Inches of a panel above what it shows."""
 MOST_MODELS: Final = 16
 """Rows of a panel: those of the least and of the most flicker."""
 DASHED: Final = (0, (3.2, 1.8))

@@ -9,29 +9,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from flickerscope.report.overview.content import REFERENCE, Floats, Look, Overview
+from flickerscope.report.overview.content import HEAD, REFERENCE, Floats, Look, Overview
 from flickerscope.report.style import (
     FAINT,
     GREY,
     INK,
+    INNER,
     MARGIN,
     SMALL,
-    WIDTH,
     Page,
     literal,
     shorten,
     text_width,
 )
+from flickerscope.settings import Settings
 from flickerscope.units import ROUNDING_POWER
 
 __all__ = ["panels"]
 
-INNER: Final = WIDTH - 2 * MARGIN
-HEAD: Final = 0.36
 PLOT: Final = 1.45
 LABEL: Final = 0.42
 KEY: Final = 0.16
-PRESET: Final = {"HF": (0.25, 0.5), "NYQ": (0.4, 0.5)}
 Draw = Callable[[Page, float, str], None]
 Curve = tuple[Look, Mapping[str, Any]]
 
@@ -150,9 +148,12 @@ def _spectra(axes: Axes, shown: Overview, sides: list[Curve]) -> None:
 
 def _marked_bands(shown: Overview) -> Iterator[tuple[str, float, float]]:
     """The band of the headline, where its ends are those of the preset."""
-    band = shown.summary["pooled"]["place"]["band"]
-    if shown.summary["settings"]["bands"] == "cycles" and band in PRESET:
-        yield band, *PRESET[band]
+    name = shown.summary["pooled"]["place"]["band"]
+    bands = shown.summary["settings"]["bands"]
+    if bands == "cycles":
+        for band in Settings(bands=bands).band_ranges:
+            if band.name == name and band.low is not None:
+                yield name, band.low, band.high
 
 
 def _histograms(axes: Axes, shown: Overview, sides: list[Curve]) -> None:

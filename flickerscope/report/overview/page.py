@@ -15,6 +15,7 @@ from flickerscope.report.style import (
     BODY,
     GREY,
     HEADLINE,
+    INNER,
     MARGIN,
     SMALL,
     WIDTH,
@@ -26,7 +27,6 @@ from flickerscope.report.style import (
 
 __all__ = ["overview_figure", "overview_png"]
 
-INNER: Final = WIDTH - 2 * MARGIN
 GAP: Final = 0.16
 ALPHA: Final = 0.05
 Panel = tuple[float, Callable[[Page, float, str], None]]

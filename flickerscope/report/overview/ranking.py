@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from flickerscope.report.overview.content import ENDPOINTS, Floats, Overview
+from flickerscope.report.overview.content import ENDPOINTS, HEAD, Floats, Overview
 from flickerscope.report.style import (
     BLUE,
     FAINT,
     GREY,
     INK,
+    INNER,
     MARGIN,
     ORANGE,
     SMALL,
@@ -25,18 +26,16 @@ from flickerscope.report.style import (
     shorten,
     text_width,
 )
+from flickerscope.stats import DELTA_DB
 
 __all__ = ["panels"]
 
-INNER: Final = WIDTH - 2 * MARGIN
-HEAD: Final = 0.36
 ROW: Final = 0.2
 TALL_ROW: Final = 0.27
 UNITS: Final = 0.34
 """Inches of the column of their number."""
 AXIS: Final = 0.36
 """Inches under an axis for its labels."""
-DELTA_DB: Final = 1.0
 MARKS: Final = {"flicker": "o", "energy": "D"}
 VERDICTS: Final = {
     "flickers more": ("flickers more", ORANGE),
