@@ -200,6 +200,8 @@ def test_lists_of_both_kinds_say_the_same(tmp_path: Path, kind: str) -> None:
         ("pred", "2.mp4"),
         ("ref", "r.mp4"),
     ]
+    with pytest.raises(InputError, match=r"pairs\.\w+:\d: gone\.mp4 is not there; .*:\d: gone"):
+        found.check()
 
 
 @pytest.mark.parametrize(
@@ -222,6 +224,14 @@ def test_a_bad_list_is_refused_with_its_line(tmp_path, name, text, complaint) ->
     path.write_text(text)
     with pytest.raises(InputError, match=complaint):
         pair_list(path)
+
+
+def test_a_list_names_a_prediction_once_however_it_is_spelled(tmp_path: Path) -> None:
+    folder(tmp_path, "p/1.mp4", "r.mp4")
+    for other in ("./p/1.mp4", "p/../p/1.mp4", "p//1.mp4", str(tmp_path / "p" / "1.mp4")):
+        (tmp_path / "a.csv").write_text(f"pred,ref\np/1.mp4,r.mp4\n{other},r.mp4\n")
+        with pytest.raises(InputError, match=r"a\.csv:3: .* of pred is already in line 2"):
+            pair_list(tmp_path / "a.csv")
 
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from flickerscope.scan.job import Choices, check_form
 from flickerscope.scan.ledger import RECORDS
 from flickerscope.scan.lengths import Length, fit_segment, frames_compared
 from flickerscope.scan.lock import locked
-from flickerscope.scan.pairing import pair_folders
+from flickerscope.scan.pairing import Pairing, pair_folders
 from flickerscope.scan.pool import Outcome, run_here
 from flickerscope.scan.run import SUMMARY, TABLE, run_scan
 from flickerscope.scan.sets import load_set, measure_folder
@@ -194,6 +194,14 @@ def test_results_of_another_scan_are_not_replaced_unasked(folders: Path, tmp_pat
         folders, tmp_path, ["same"], settings=QUICK.with_changes(window="boxcar"), overwrite=True
     )
     assert contents(tmp_path) != before
+
+
+def test_a_clip_that_is_asked_for_twice_is_named(folders: Path, tmp_path: Path) -> None:
+    pairing = pair_folders({"same": folders / "same"}, folders / "ref")
+    twice = Pairing((*pairing.pairs, pairing.pairs[0]), ())
+    with pytest.raises(InputError, match=r"0\.npy: is asked for twice of same"):
+        run_scan(twice, tmp_path, choices=Choices(settings=QUICK, fps="24"), engine=run_here)
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_scans_cannot_write_into_one_folder(folders: Path, tmp_path: Path) -> None:

@@ -74,9 +74,10 @@ def open_ledger(
 
     Raises:
         SettingsError: the folder holds the results of other clips or settings.
-        InputError: it holds something else.
+        InputError: it holds something else, or a clip is asked for twice.
         OutputError: it cannot be written, or another run writes there.
     """
+    _check_once(heads, keys)
     place = make_folder(folder)
     with (
         locked(place / LOG) as log,
@@ -90,6 +91,20 @@ def open_ledger(
                 "allow to --overwrite them"
             )
         yield Ledger(place, heads, keys, journal, log, progress)
+
+
+def _check_once(heads: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    """Raise `InputError` for a clip that would have two records."""
+    seen: set[str] = set()
+    for head, key in zip(heads, keys, strict=True):
+        if key in seen:
+            raise InputError(f"{_path_of(head)}: is asked for twice of {head['model']}")
+        seen.add(key)
+
+
+def _path_of(head: Mapping[str, Any]) -> str:
+    """Of the clip that a record is of."""
+    return str(head.get("pred") or head["path"])
 
 
 class Ledger:
@@ -160,10 +175,9 @@ class Ledger:
         self._file.flush()
 
     def _lost(self, i: int, outcome: Outcome) -> Result:
-        head = self._heads[i]
         content = {
             "status": outcome.status,
-            "reason": f"{head.get('pred') or head['path']}: {outcome.reason}",
+            "reason": f"{_path_of(self._heads[i])}: {outcome.reason}",
             CRASHED: outcome.crashed,
         }
         return Result(content=content, seconds=0.0)

@@ -63,8 +63,12 @@ class Unpaired:
     """Whose file this is: a ``ref`` has no prediction by this model."""
     model: str
     path: str
+    reason: str | None = None
+    """What else there is to say than that it has none."""
 
     def __str__(self) -> str:
+        if self.reason is not None:
+            return self.reason
         if self.role == "pred":
             return f"{self.path}: no reference"
         return f"{self.path}: no prediction by {self.model}"
@@ -190,27 +194,30 @@ def pair_list(path: str | os.PathLike[str]) -> Pairing:
 
     Columns: pred and ref, and where wanted model, prompt and seed. Relative paths start at the
     list's folder. A row whose file is missing is unpaired; what a URL leads to is found out when
-    it is measured. Raises `InputError`.
+    it is measured. Raises `InputError`, also for a prediction that is there twice, however its
+    path is spelled.
     """
     folder = Path(path).parent
     pairs, unpaired = [], []
     seen: dict[tuple[str, str], int] = {}
     for line, row in _rows(Path(path)):
         model = row.get("model") or ONE_MODEL
-        first = seen.setdefault((model, row["pred"]), line)
+        pred, ref = (
+            row[role] if is_remote(row[role]) else str(folder / row[role])
+            for role in ("pred", "ref")
+        )
+        first = seen.setdefault((model, pred if is_remote(pred) else os.path.normpath(pred)), line)
         if first != line:
             raise InputError(
                 f"{path}:{line}: {row['pred']} of {model} is already in line {first}; "
                 "list every prediction once"
             )
-        pred, ref = (
-            row[role] if is_remote(row[role]) else str(folder / row[role])
-            for role in ("pred", "ref")
-        )
-        if not _may_exist(pred):
-            unpaired.append(Unpaired("ref", model, ref))
-        elif not _may_exist(ref):
-            unpaired.append(Unpaired("pred", model, pred))
+        gone = [row[role] for role, file in (("pred", pred), ("ref", ref)) if not _may_exist(file)]
+        if gone:
+            what = "is not there" if len(gone) == 1 else "are not there"
+            reason = f"{path}:{line}: {' and '.join(gone)} {what}"
+            left = Unpaired("ref", model, ref, reason)
+            unpaired.append(left if row["pred"] in gone else Unpaired("pred", model, pred, reason))
         else:
             name = row["pred"] if is_remote(pred) else PurePosixPath(row["pred"]).as_posix()
             prompt, seed = row.get("prompt") or None, row.get("seed") or None
