@@ -133,6 +133,20 @@ def test_folders_are_searched_below_and_hidden_files_left_out(tmp_path: Path) ->
     assert find_videos(tmp_path) == ["a.mkv", "b/2.MP4", "b/10.mp4"]
 
 
+def test_links_to_folders_are_followed_and_lead_round_in_no_circle(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "1.mp4", "sub/2.mp4")
+    other = folder(tmp_path / "other", "3.mp4")
+    for link, target in (
+        (root / "more", other),
+        (root / "again", other),  # not the way that the first one came
+        (root / "sub" / "up", root),
+        (other / "back", root),
+    ):
+        link.symlink_to(target)
+    assert find_videos(root) == ["1.mp4", "again/3.mp4", "more/3.mp4", "sub/2.mp4"]
+    assert find_videos(other)[:3] == ["3.mp4", "back/1.mp4", "back/sub/2.mp4"]
+
+
 def test_every_model_meets_the_same_references(tmp_path: Path) -> None:
     ref = folder(tmp_path / "ref", "1.mp4", "2.mp4")
     models = {

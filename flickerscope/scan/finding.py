@@ -21,8 +21,9 @@ def find_videos(folder: str | os.PathLike[str]) -> list[str]:
     """Paths of the videos below a folder, relative to it with forward slashes, in natural order.
 
     A video is a file with the suffix of one, or of arrays, or a folder that holds at least 3
-    pictures and no videos; below a URL, a file. Hidden files and folders are left out. Raises
-    `InputError`, and `SettingsError` for a URL that needs what is not installed.
+    pictures and no videos; below a URL, a file. Hidden files and folders are left out. Links are
+    followed, but for one to a folder that it lies in itself. Raises `InputError`, and
+    `SettingsError` for a URL that needs what is not installed.
     """
     names = find_remote(os.fspath(folder), FILE_SUFFIXES) if is_remote(folder) else _walk(folder)
     if not names:
@@ -46,8 +47,17 @@ def _walk(folder: str | os.PathLike[str]) -> list[str]:
         raise InputError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
     names: list[str] = []
-    for place, folders, files in os.walk(root, onerror=refuse, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    above: dict[str, frozenset[str]] = {str(root): frozenset()}
+    for place, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+        around = above.pop(place) | {
+            os.path.realpath(place)
+        }  # it lies in these, whatever links say
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(Path(place, name)) not in around
+        ]
+        above |= {os.path.join(place, name): around for name in folders}
         shown = [name for name in files if not name.startswith(".")]
         here = Path(place).relative_to(root)
         videos = [name for name in shown if name.lower().endswith(FILE_SUFFIXES)]
