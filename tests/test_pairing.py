@@ -13,6 +13,7 @@ from flickerscope.order import natural_order
 from flickerscope.scan.finding import find_videos
 from flickerscope.scan.pairing import (
     Pairing,
+    few_units,
     pair_folders,
     pair_list,
     pair_names,
@@ -61,6 +62,28 @@ def test_a_seed_with_a_reference_of_its_own_takes_that() -> None:
     found = pair_names(["x-0.mp4", "x-1.mp4"], ["x.mp4", "x-1.mp4"])
     assert couples(found) == [("x-0.mp4", "x.mp4"), ("x-1.mp4", "x-1.mp4")]
     assert {pair.prompt for pair in found.pairs} == {"x"}
+
+
+def test_numbers_are_no_seeds_where_each_clip_has_a_reference_of_its_own() -> None:
+    names = [f"clip-{i}.mp4" for i in range(8)]
+    found = pair_names(names, names)
+    labels = [(pair.prompt, pair.seed) for pair in found.pairs]
+    assert labels == [(None, None)] * 8
+    assert not list(few_units("m", [prompt for prompt, _ in labels], names))
+    assert {p.prompt for p in pair_names(names, names, by="name").pairs} == {None}
+    pattern = r"(?P<key>(?P<prompt>.+)-\d+)"
+    seeds = pair_names(names, names, by="regex", pattern=pattern).pairs
+    assert [(p.ref, p.prompt) for p in seeds] == [(name, "clip") for name in names]
+
+
+def test_many_clips_that_are_few_units_are_warned_of() -> None:
+    seeds = [f"{prompt}-{i}.mp4" for prompt in "abcd" for i in range(2)]
+    pairs = pair_names(seeds, [f"{prompt}.mp4" for prompt in "abcd"]).pairs
+    labels = [pair.prompt for pair in pairs], [pair.ref for pair in pairs]
+    (text,) = few_units("m", *labels)
+    assert text.startswith("m: 8 clips are 4 units, as clips of one prompt or one reference")
+    assert not list(few_units("m", labels[0][:5], labels[1][:5]))  # plainly too few
+    assert not list(few_units("m", [None] * 8, [None] * 8))
 
 
 def test_what_does_not_pair_is_named_on_both_sides() -> None:

@@ -52,6 +52,7 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         *(_model(model, motion=summary["settings"]["motion"]) for model in models),
         *_differences(summary["differences"], verbose),
         *_calibration(summary["calibration"]),
+        *(bullet("warning", text, "yellow") for text in summary["warnings"]),
         *missing_clips(summary["not_measured"], verbose),
         Text(f"\n{summary['citation'] or 'nothing was measured'}", style="dim"),
         Text(f"\nResults in {printable(out)}: {files_text(out)}"),
@@ -193,6 +194,8 @@ def shard_summary(
 
 def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:
     """Which prediction is held against which reference, and what is left over."""
+    from flickerscope.scan.pairing import few_units  # loads numpy
+
     parts: list[RenderableType] = []
     shown = pairing.pairs if verbose else pairing.pairs[:SHOWN]
     for model in dict.fromkeys(pair.model for pair in shown):
@@ -210,6 +213,10 @@ def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:
         parts.append(bullet("no pair", str(file), "yellow"))
     if not verbose:
         parts += _rest(len(pairing.unpaired) - SHOWN)
+    for model in dict.fromkeys(pair.model for pair in pairing.pairs):
+        mine = [pair for pair in pairing.pairs if pair.model == model]
+        labels = [pair.prompt for pair in mine], [pair.ref for pair in mine]
+        parts += [bullet("warning", text, "yellow") for text in few_units(model, *labels)]
     models = len({pair.model for pair in pairing.pairs})
     refs = len({pair.ref for pair in pairing.pairs})
     counts = (

@@ -7,8 +7,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
@@ -16,12 +16,14 @@ from flickerscope.errors import InputError, SettingsError
 from flickerscope.order import natural_order
 from flickerscope.scan.finding import find_videos, stem_of
 from flickerscope.scan.remote import is_remote, join
+from flickerscope.stats import LEAST_UNITS, average_within
 
 __all__ = [
     "Pair",
     "PairBy",
     "Pairing",
     "Unpaired",
+    "few_units",
     "pair_folders",
     "pair_list",
     "pair_names",
@@ -140,8 +142,9 @@ def pair_names(
         refs: likewise.
         model: their name.
         by: ``stem``: the same path but for the suffix; a prediction ``{prompt}-{index}`` without
-            a reference of just this name takes the one named ``{prompt}``. ``name``: the same
-            path. ``regex``: what the groups of ``pattern`` hold.
+            a reference of just this name takes the one named ``{prompt}``. The indices are seeds,
+            unless each prediction has a reference of just its name: then they only number the
+            clips. ``name``: the same path. ``regex``: what the groups of ``pattern`` hold.
         pattern: a regular expression that is searched in each path. Its groups are the key, or
             only the group ``key`` where there is one; groups ``prompt`` and ``seed`` are what they
             say, and ``seed`` is never part of the key.
@@ -162,6 +165,7 @@ def pair_names(
         else:
             theirs[key] = name
     pairs: list[Pair] = []
+    only_numbers = by == "stem"
     taken: dict[tuple[str | None, str | None], str] = {}
     for name in sorted(preds, key=natural_order):
         label = read(name)
@@ -175,6 +179,7 @@ def pair_names(
             unpaired.append(Unpaired("pred", model, name))
             continue
         used.add(key)
+        only_numbers &= key == label.key
         pairs.append(
             Pair(
                 model=model,
@@ -185,6 +190,8 @@ def pair_names(
                 seed=label.seed,
             )
         )
+    if only_numbers:
+        pairs = [p if p.seed is None else replace(p, prompt=None, seed=None) for p in pairs]
     unpaired += [Unpaired("ref", model, name) for key, name in theirs.items() if key not in used]
     return Pairing(tuple(pairs), tuple(unpaired))
 
@@ -225,6 +232,22 @@ def pair_list(path: str | os.PathLike[str]) -> Pairing:
     return Pairing(tuple(pairs), tuple(unpaired))
 
 
+def few_units(
+    model: str, prompts: Sequence[str | None], refs: Sequence[str | None]
+) -> Iterator[str]:
+    """A warning where a model's clips are too few independent units for any test, and seem more.
+
+    ``prompts``, ``refs``: of each clip.
+    """
+    units = len(average_within([0.0] * len(refs), prompts, refs)) if refs else 0
+    if units < LEAST_UNITS < len(refs):
+        yield (
+            f"{model}: {len(refs)} clips are {units} unit{'' if units == 1 else 's'}, as clips of "
+            "one prompt or one reference are averaged; where the numbers in their names are no "
+            "seeds, see --pair"
+        )
+
+
 def _may_exist(path: str) -> bool:
     return is_remote(path) or os.path.exists(path)
 
@@ -261,20 +284,14 @@ def _reader(by: str, pattern: str | None) -> Callable[[str], _Label]:
 
 def _read_stem(name: str) -> _Label:
     stem = stem_of(name)
-    return _indexed(stem, key=stem, fallback=True)
+    match = INDEXED.fullmatch(stem)
+    if match is None:
+        return _Label(key=stem, prompt=stem)
+    return _Label(key=stem, fallback=match["prompt"], prompt=match["prompt"], seed=match["seed"])
 
 
 def _read_name(name: str) -> _Label:
-    return _indexed(stem_of(name), key=name, fallback=False)
-
-
-def _indexed(stem: str, *, key: str, fallback: bool) -> _Label:
-    """The label of a name that may be ``{prompt}-{index}``."""
-    match = INDEXED.fullmatch(stem)
-    if match is None:
-        return _Label(key=key, prompt=stem)
-    prompt = match["prompt"]
-    return _Label(key=key, fallback=prompt if fallback else None, prompt=prompt, seed=match["seed"])
+    return _Label(key=name)
 
 
 def _read_match(pattern: re.Pattern[str], name: str) -> _Label:
@@ -308,18 +325,11 @@ def _placed(
     """The same with paths below their folders."""
     return Pairing(
         tuple(
-            Pair(
-                model=pair.model,
-                name=pair.name,
-                pred=join(preds, pair.pred),
-                ref=join(refs, pair.ref),
-                prompt=pair.prompt,
-                seed=pair.seed,
-            )
+            replace(pair, pred=join(preds, pair.pred), ref=join(refs, pair.ref))
             for pair in pairing.pairs
         ),
         tuple(
-            Unpaired(f.role, f.model, join(preds if f.role == "pred" else refs, f.path))
+            replace(f, path=join(preds if f.role == "pred" else refs, f.path))
             for f in pairing.unpaired
         ),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from flickerscope import __version__
 from flickerscope.scan.calibration import calibrate
 from flickerscope.scan.gather import Gathered
-from flickerscope.scan.pairing import Unpaired
+from flickerscope.scan.pairing import Unpaired, few_units
 from flickerscope.scan.pooled import Pooled
 from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference
 from flickerscope.settings import Settings
@@ -85,6 +85,9 @@ def summarize(
         "worst": gathered.worst.clips,
         "not_measured": gathered.troubles,
         "unpaired": [str(file) for file in unpaired],
+        "warnings": [
+            text for m in models.values() for text in few_units(m.name, m.prompts, m.refs)
+        ],
         "pooled": pooled_content(gathered.pooled, gathered.reference, gathered.place),
     }
 

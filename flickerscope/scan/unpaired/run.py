@@ -16,7 +16,7 @@ from flickerscope.scan.job import Choices, Result, check_form
 from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, identities_of, open_ledger
 from flickerscope.scan.lengths import find_segment
-from flickerscope.scan.pairing import INDEXED
+from flickerscope.scan.pairing import INDEXED, few_units
 from flickerscope.scan.readings import ENERGY, FLICKER
 from flickerscope.scan.remote import join
 from flickerscope.scan.run import write_files
@@ -142,6 +142,8 @@ def run_unpaired(
         read = partial(read_records, records)
         sets = gather_sets(read())
         summary = summarize_sets(sets, choices.settings)
+        for model, one in sets.models.items():
+            summary["warnings"] += few_units(model, one.prompts, [None] * len(one.prompts))
 
         def draw() -> bytes:
             from flickerscope.scan.drawing import draw_sets  # loads matplotlib
