@@ -99,7 +99,15 @@ def test_what_does_not_pair_is_named_on_both_sides() -> None:
 
 def test_nothing_paired_is_an_error_even_if_missing_files_are_allowed() -> None:
     found = pair_names([f"{i}.mp4" for i in range(9)], ["x.mp4"])
-    with pytest.raises(InputError, match="and 5 more; nothing pairs"):
+    with pytest.raises(InputError, match=r"nothing of pred pairs: 0\.mp4: .*; and 5 more"):
+        found.check(allow_missing=True)
+
+
+def test_a_model_of_which_nothing_pairs_is_an_error_beside_one_that_does(tmp_path: Path) -> None:
+    ref = folder(tmp_path / "r", "1.mp4", "2.mp4")
+    models = {"good": folder(tmp_path / "g", "1.mp4"), "other": folder(tmp_path / "o", "x.mp4")}
+    found = pair_folders(models, ref)
+    with pytest.raises(InputError, match=r"nothing of other pairs: .*x\.mp4: no reference"):
         found.check(allow_missing=True)
 
 

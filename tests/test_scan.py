@@ -304,13 +304,20 @@ def test_the_segment_length_is_found_from_the_files(folders: Path, tmp_path: Pat
     assert summary["segment"] == 16  # of 18 frames
 
 
-def test_predictions_that_are_missing_are_counted_for_each_model(folders, tmp_path) -> None:
+def test_what_does_not_pair_is_counted_for_each_model_and_none_vanishes(folders, tmp_path) -> None:
     root = shutil.copytree(folders, tmp_path / "clips")
     (root / "same" / "1.npy").unlink()
-    summary = scanned(root, tmp_path / "out")
-    assert {m["model"]: m["missing"] for m in summary["models"]} == {"same": 1, "flashing": 0}
-    assert summary["unpaired"] == [f"{root / 'ref' / '1.npy'}: no prediction by same"]
+    shutil.copy(root / "same" / "2.npy", root / "same" / "x.npy")
+    write_clip(root / "other" / "y.npy", np.zeros((18, 24, 24)))
+    summary = scanned(root, tmp_path / "out", ("flashing", "same", "other"))
+    left = {m["model"]: (m["missing"], m["unmatched"]) for m in summary["models"]}
+    assert left == {"same": (1, 1), "flashing": (0, 0), "other": (CLIPS, 1)}
+    assert summary["unpaired"][:2] == [
+        f"{root / 'same' / 'x.npy'}: no reference",
+        f"{root / 'ref' / '1.npy'}: no prediction by same",
+    ]
     assert summary["clips"]["text"] == "11 of 11 measured"
+    assert [m["clips"]["text"] for m in summary["models"]][2] == "0 of 0 measured"
 
 
 def test_an_option_that_goes_with_none_of_the_files_is_refused(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         *_calibration(summary["calibration"]),
         *(bullet("warning", text, "yellow") for text in summary["warnings"]),
         *missing_clips(summary["not_measured"], verbose),
+        *_without_pair(summary["unpaired"], verbose),
         Text(f"\n{summary['citation'] or 'nothing was measured'}", style="dim"),
         Text(f"\nResults in {printable(out)}: {files_text(out)}"),
     ]
@@ -104,8 +105,10 @@ def _model(model: Mapping[str, Any], *, motion: bool) -> RenderableType:
     clips = ", ".join(f"{count} {text}" for text, count in model["verdicts"].items())
     flicker = model["flicker"]["clips"]
     reading = f"; with a flicker reading: {flicker['measured']} of {flicker['total']}"
-    missing = model["missing"]
+    missing, unmatched = model["missing"], model["unmatched"]
     lacks = f"; {missing} reference{'' if missing == 1 else 's'} without a clip" if missing else ""
+    if unmatched:
+        lacks += f"; {unmatched} clip{'' if unmatched == 1 else 's'} without a reference left out"
     same = flicker["measured"] == model["clips"]["measured"] or not motion
     body = Text.assemble(
         (f"{verdict[0].upper()}{verdict[1:]}.", STYLES[verdict]),
@@ -165,6 +168,12 @@ def missing_clips(clips: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator
     yield from _rest(len(clips) - len(shown))
 
 
+def _without_pair(files: Sequence[str], verbose: bool) -> Iterator[RenderableType]:
+    shown = files if verbose else files[:SHOWN]
+    yield from (bullet("no pair", file, "yellow") for file in shown)
+    yield from _rest(len(files) - len(shown))
+
+
 def _rest(count: int) -> Iterator[RenderableType]:
     if count > 0:
         yield Text(f"and {count} more, shown with -v and kept in the results", style="dim")
@@ -209,10 +218,7 @@ def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:
                 table.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
         parts += [Text(printable(model), style="bold cyan"), table]
     parts += _rest(len(pairing.pairs) - len(shown))
-    for file in pairing.unpaired if verbose else pairing.unpaired[:SHOWN]:
-        parts.append(bullet("no pair", str(file), "yellow"))
-    if not verbose:
-        parts += _rest(len(pairing.unpaired) - SHOWN)
+    parts += _without_pair([str(file) for file in pairing.unpaired], verbose)
     for model in dict.fromkeys(pair.model for pair in pairing.pairs):
         mine = [pair for pair in pairing.pairs if pair.model == model]
         labels = [pair.prompt for pair in mine], [pair.ref for pair in mine]

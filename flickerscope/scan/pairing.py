@@ -85,17 +85,23 @@ class Pairing:
     unpaired: tuple[Unpaired, ...]
 
     def check(self, *, allow_missing: bool = False) -> None:
-        """Raise `InputError` where nothing pairs or, unless allowed, where anything does not."""
-        if self.unpaired and (not allow_missing or not self.pairs):
-            shown = "; ".join(str(file) for file in self.unpaired[:SHOWN])
-            more = len(self.unpaired) - SHOWN
-            rest = f"; and {more} more" if more > 0 else ""
-            only = "" if self.pairs else "; nothing pairs"
+        """Raise `InputError` where nothing of a model pairs, or not all does, unless allowed."""
+        paired = {pair.model for pair in self.pairs}
+        for model in dict.fromkeys(file.model for file in self.unpaired):
+            if model not in paired:
+                files = [file for file in self.unpaired if file.model == model]
+                raise InputError(f"nothing of {model} pairs: {_some(files)}")
+        if self.unpaired and not allow_missing:
             count = len(self.unpaired)
             what = "1 file does" if count == 1 else f"{count} files do"
-            raise InputError(f"{what} not pair: {shown}{rest}{only}")
+            raise InputError(f"{what} not pair: {_some(self.unpaired)}")
         if not self.pairs:
             raise InputError("there are no videos to pair")
+
+
+def _some(files: Sequence[Unpaired]) -> str:
+    rest = [f"and {len(files) - SHOWN} more"] if len(files) > SHOWN else []
+    return "; ".join([*map(str, files[:SHOWN]), *rest])
 
 
 def pair_folders(

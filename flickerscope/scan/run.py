@@ -20,6 +20,7 @@ from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, group_by, identities_of, open_ledger
 from flickerscope.scan.lengths import find_segment
 from flickerscope.scan.pairing import Pair, Pairing, Unpaired
+from flickerscope.scan.readings import ModelReadings
 from flickerscope.scan.sets import Saved
 from flickerscope.scan.summary import summarize
 from flickerscope.scan.table import Table, scan_table
@@ -173,6 +174,8 @@ def write_results(
     """
     read = partial(read_records, records)
     gathered = gather(read())
+    for file in unpaired:  # a model of which nothing pairs has a row too
+        gathered.models.setdefault(file.model, ModelReadings(file.model))
     summary = summarize(gathered, settings, unpaired=unpaired, calibration=calibration)
 
     def draw() -> bytes:

@@ -60,14 +60,14 @@ def summarize(
         unpaired: files that are in no pair, and were left out.
         calibration: say what the same statistic is between references.
     """
-    missing = Counter(file.model for file in unpaired if file.role == "ref")
+    left_out: Counter[tuple[str, str]] = Counter((file.model, file.role) for file in unpaired)
     models = gathered.models
     totals = [model.counts() for model in models.values()]
     counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
                                             for c in totals), strict=True)))  # fmt: skip
     along = any(np.isfinite(model.column(FLICKER)).any() for model in models.values())
     primary = FLICKER if along else ENERGY
-    summaries = [_model(model, missing[model.name]) for model in models.values()]
+    summaries = [_model(model, left_out) for model in models.values()]
     return {
         "format": FORMAT,
         "kind": KIND,
@@ -115,14 +115,15 @@ def counts_content(counts: Counts) -> dict[str, Any]:
     return {"total": counts.total} | asdict(counts) | {"text": str(counts)}
 
 
-def _model(model: ModelReadings, missing: int) -> dict[str, Any]:
+def _model(model: ModelReadings, left_out: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     flicker, energy = _batch(model, FLICKER), _batch(model, ENERGY)
     verdict = "too few clips" if energy is None else judge_batch(energy, flicker)
     return {
         "model": model.name,
         "verdict": verdict,
         "clips": counts_content(model.counts()),
-        "missing": missing,
+        "missing": left_out[model.name, "ref"],
+        "unmatched": left_out[model.name, "pred"],
         "verdicts": dict(sorted(model.verdicts.items())),
         "flicker": _endpoint(model, FLICKER, flicker),
         "energy": _endpoint(model, ENERGY, energy),
