@@ -46,10 +46,12 @@ from flickerscope.experiment.pooling import Pool, pool
 from flickerscope.experiment.readings import BANDS, EPSILON, SMOOTHING, Reading, Target, smoothed
 from flickerscope.experiment.sizes import LARGE, SMALL, size_on
 from flickerscope.experiment.training import Numbers, Training, trained_arms
+from flickerscope.experiment.words import ranged
 from flickerscope.losses import FlickerLoss, SpectralLoss, csf
 from flickerscope.report.strict import to_json
 from flickerscope.resources import pick_resources
 from flickerscope.scan.finding import find_videos
+from flickerscope.stats import Interval
 
 FRAMES = 16
 TINY = Plan(seeds=2, train_clips=6, test_clips=3, size=16)
@@ -897,6 +899,14 @@ def test_without_verbose_only_verdicts_and_effects_are_printed(finished, tmp_pat
     assert {"excess", "undecided"} <= {word.rstrip("*") for word in out.split()}
     assert max(len(line) for line in out.splitlines()) <= 80
     assert "…" not in out
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [((3.2, 4.2), "+3.7 ±0.5"), ((-0.4, 8.0), "+3.7 +0..+8"), ((None, None), "+3.7")],
+)
+def test_a_skew_interval_is_shown_by_its_ends(ends, text):
+    assert ranged(Interval(3.7, *ends)) == text
 
 
 def test_what_is_left_out_is_named_in_the_summary(finished, capsys):

@@ -69,9 +69,10 @@ EFFECT_KEY = (
     "told from none."
 )
 READING_KEY = (
-    "HF: high-frequency energy, all clips pooled; clip: of the median clip; MC: motion-compensated "
-    "flicker; all in dB against the reference; slope and gain in HF; frame, diff: errors of frames "
-    "and of their differences over those of the frame loss, for which they are in code^2."
+    "HF: high-frequency energy, all clips pooled, with its 95 % interval (over videos: the ends in "
+    "whole dB); clip: of the median clip; MC: motion-compensated flicker; all in dB against the "
+    "reference; slope and gain in HF; frame, diff: errors of frames and of their differences over "
+    "those of the frame loss, for which they are in code^2."
 )
 
 

@@ -92,7 +92,7 @@ def check_sentences(result: Experiment) -> Iterator[str]:
 
 
 def ranged(value: Interval | None, digits: int = 1, *, sign: bool = True) -> str:
-    """An estimate and the half-width of its interval."""
+    """An estimate and half the width of its interval; its ends, a digit less, where it is skew."""
     if value is None:
         return "-"
     text = f"{value.estimate:{'+' if sign else ''}.{digits}f}"
@@ -100,6 +100,10 @@ def ranged(value: Interval | None, digits: int = 1, *, sign: bool = True) -> str
         text = text.replace("-", "+") if sign else text.removeprefix("-")
     if value.low is None or value.high is None:
         return text
+    if abs(value.high + value.low - 2 * value.estimate) > 10**-digits:
+        low, high = (round(end, digits - 1) + 0.0 for end in (value.low, value.high))
+        form = f"{'+' if sign else ''}.{digits - 1}f"
+        return f"{text} {low:{form}}..{high:{form}}"
     return f"{text} ±{(value.high - value.low) / 2:.{digits}f}"
 
 
