@@ -1,4 +1,9 @@
-"""The statistics of many clips: the batch rule, exact tests, intervals of medians and shifts."""
+"""The statistics of many clips: the batch rule, exact tests, intervals of medians and shifts.
+
+Where it says so, a value may be infinite: that of a clip that has no number but counts as above
+every one that there is, such as an incoherent one. Medians and ranks are taken over such values,
+means never.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flickerscope.errors import InputError, SettingsError
+from flickerscope.shift import Differences, finite_alike, is_small, midpoint
 
 __all__ = [
     "Batch",
@@ -30,6 +36,7 @@ __all__ = [
     "signed_rank_p",
     "summarize_batch",
     "summarize_shift",
+    "units_of",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +45,7 @@ Alternative = Literal["greater", "less", "two-sided"]
 
 BatchVerdict = Literal[
     "flickers more",
+    "incoherent",
     "more energy, consistent with motion or sharpness",
     "no difference found",
     "too few clips",
@@ -48,10 +56,10 @@ DELTA_DB: Final = 1.0
 """Median excess below which a difference, however certain, is not worth the name, dB."""
 LEAST_UNITS: Final = 5
 """With fewer, no outcome whatever reaches ``ALPHA``."""
+LEAST_UNITS_TWO_SIDED: Final = 6
+"""The same for a two-sided signed-rank test."""
 MOST_EXACT: Final = 500
 """Values beyond which the signed-rank test takes the normal limit, right to 2e-4 there."""
-MOST_EXACT_SHIFT: Final = 50
-"""The same for either side of two unpaired sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +115,14 @@ def judge_batch(energy: Batch, motion: Batch | None) -> BatchVerdict:
     """What a batch of pairs shows.
 
     *flickers more* needs the high-frequency energy to be higher **and** the motion-compensated
-    excess to agree, by the same rule; energy alone may be motion or sharpness.
+    excess to agree, by the same rule; energy alone may be motion or sharpness. A batch is
+    *incoherent* where the median clip is: where the median of the motion-compensated excess is
+    infinite.
     """
     if energy.units < LEAST_UNITS:
         return "too few clips"
+    if motion is not None and motion.units >= LEAST_UNITS and math.isinf(motion.median.estimate):
+        return "incoherent"
     if not (energy.higher or energy.materially_higher):
         return "no difference found"
     if motion is not None and (motion.higher or motion.materially_higher):
@@ -121,9 +133,10 @@ def judge_batch(energy: Batch, motion: Batch | None) -> BatchVerdict:
 def summarize_batch(values: Values, *, alpha: float = ALPHA, delta: float = DELTA_DB) -> Batch:
     """Hold independent excesses (dB) against 0 and against ``delta``.
 
-    Average the seeds of a prompt and the clips of a reference first: `average_within`.
+    Average the seeds of a prompt and the clips of a reference first: `average_within`. Values may
+    be +inf.
     """
-    excess = _checked(values)
+    excess = _checked(values, beyond=True)
     p = signed_rank_p(excess)
     bound = median_lower_bound(excess, alpha=alpha)
     median = median_interval(excess, alpha=alpha)
@@ -144,11 +157,12 @@ def summarize_shift(
     """Hold independent levels (dB) of two unpaired sets against each other: x above y.
 
     As `summarize_batch`, with the Hodges-Lehmann shift in place of the median and Mann-Whitney's
-    one-sided test. ``units`` are those of the smaller set.
+    one-sided test. ``units`` are those of the smaller set. Levels may be +inf.
     """
-    ours, theirs = _checked(x), _checked(y)
-    shift = hodges_lehmann(ours, theirs, alpha=alpha)
-    bound = hodges_lehmann(ours, theirs, alpha=2 * alpha).low
+    ours, theirs = _checked(x, beyond=True), _checked(y, beyond=True)
+    differences = Differences(ours, theirs)
+    shift = Interval(differences.median(), *differences.bounds(alpha))
+    bound = differences.bounds(2 * alpha)[0]
     p = mann_whitney_p(ours, theirs, alternative="greater")
     enough = min(len(ours), len(theirs)) >= LEAST_UNITS
     return Batch(
@@ -165,7 +179,8 @@ def signed_rank_p(values: Values, *, alternative: Alternative = "greater") -> fl
     """p-value of Wilcoxon's signed-rank test of a symmetric distribution around 0.
 
     Zeros are left out and ties share their mean rank; the null distribution is that of these very
-    ranks under random signs, hence exact with ties too. 1.0 where all values are 0.
+    ranks under random signs, hence exact with ties too. 1.0 where all values are 0. Infinite values
+    share the largest rank.
 
     Source: Wilcoxon 1945; Hollander, Wolfe & Chicken 2014, section 3.1.
     """
@@ -174,7 +189,7 @@ def signed_rank_p(values: Values, *, alternative: Alternative = "greater") -> fl
 
     if alternative not in ("greater", "less", "two-sided"):
         raise SettingsError(f"alternative: greater, less or two-sided, got {alternative!r}")
-    kept = _checked(values)
+    kept = _checked(values, beyond=True)
     kept = kept[kept != 0]
     if not len(kept):
         return 1.0
@@ -197,17 +212,20 @@ def median_lower_bound(values: Values, *, alpha: float = ALPHA) -> float | None:
     """Largest order statistic below which the median lies with probability ``alpha`` at most.
 
     ``None`` where there are too few values. Exact for any continuous distribution: the number of
-    values below the median is binomial (n, 1/2).
+    values below the median is binomial (n, 1/2). Values, and the bound, may be infinite.
     """
-    kept = np.sort(_checked(values))
+    kept = np.sort(_checked(values, beyond=True))
     rank = _sign_rank(len(kept), alpha)
     return float(kept[rank - 1]) if rank else None
 
 
 def median_interval(values: Values, *, alpha: float = ALPHA) -> Interval:
-    """The median, between the exact bounds that leave out ``alpha / 2`` at each end."""
-    kept = np.sort(_checked(values))
-    middle = float(np.median(kept))
+    """The median, between the exact bounds that leave out ``alpha / 2`` at each end.
+
+    Values, and with them the median and its bounds, may be infinite.
+    """
+    kept = np.sort(_checked(values, beyond=True))
+    middle = midpoint(float(kept[(len(kept) - 1) // 2]), float(kept[len(kept) // 2]))
     rank = _sign_rank(len(kept), alpha / 2)
     if not rank:
         return Interval(middle, None, None)
@@ -259,15 +277,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def average_within(values: Values, *groupings: Sequence[Hashable | None]) -> Floats:
-    """Means over clips that belong together, (clips,) to (units,), in order of first appearance.
+def units_of(*groupings: Sequence[Hashable | None]) -> list[int]:
+    """Number of the unit of each clip, from 0 on, in order of first appearance.
 
-    Clips belong together where any grouping gives them the same key: the same prompt in one, the
-    same reference in another; ``None`` is no key. Clips that are linked through a third one count
-    as one unit, so that what is left is independent.
+    Clips belong together where any grouping, a key a clip, gives them the same key: the same prompt
+    in one, the same reference in another; ``None`` is no key. Clips that are linked through a third
+    one count as one unit, so that what is left is independent.
     """
-    kept = _checked(values)
-    unit = list(range(len(kept)))
+    count = len(groupings[0])
+    unit = list(range(count))
 
     def root(index: int) -> int:
         while unit[index] != index:
@@ -275,31 +293,41 @@ def average_within(values: Values, *groupings: Sequence[Hashable | None]) -> Flo
         return index
 
     for keys in groupings:
-        if len(keys) != len(kept):
-            raise InputError(f"{len(keys)} keys for {len(kept)} values: one each is needed")
+        if len(keys) != count:
+            raise InputError(f"{len(keys)} keys for {count} values: one each is needed")
         first: dict[Hashable, int] = {}
         for index, name in enumerate(keys):
             if name is not None:
                 one, other = root(first.setdefault(name, index)), root(index)
                 unit[max(one, other)] = min(one, other)
-    members: dict[int, list[float]] = {}
-    for index, value in enumerate(kept):
-        members.setdefault(root(index), []).append(float(value))
-    return np.array([math.fsum(group) / len(group) for group in members.values()])
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(root(index), len(numbers)) for index in range(count)]
+
+
+def average_within(values: Values, *groupings: Sequence[Hashable | None]) -> Floats:
+    """Means over clips that belong together, (clips,) to (units,), in order of first appearance.
+
+    As by `units_of`. A unit with an infinite value (+inf) is infinite, however many it has.
+    """
+    kept = _checked(values, beyond=True)
+    if np.isneginf(kept).any():
+        raise InputError("a value is -inf: no mean is taken over it")
+    return _means(kept, units_of([None] * len(kept), *groupings))
 
 
 def mann_whitney_p(x: Values, y: Values, *, alternative: Alternative = "two-sided") -> float:
     """p-value of the Mann-Whitney test; ``greater``: x tends to lie above y.
 
     Exact for up to 50 values a side without ties, else by the normal limit with ties corrected.
+    Infinite values are ties, above all others.
     """
     from scipy.stats import mannwhitneyu
 
-    ours, theirs = _checked(x), _checked(y)
+    ours, theirs, _ = finite_alike(_checked(x, beyond=True), _checked(y, beyond=True))
     pooled = np.concatenate([ours, theirs])
     if np.ptp(pooled) == 0:
         return 1.0
-    exact = _is_small(ours, theirs) and len(np.unique(pooled)) == len(pooled)
+    exact = is_small(ours, theirs) and len(np.unique(pooled)) == len(pooled)
     method: Any = "exact" if exact else "asymptotic"
     return float(mannwhitneyu(ours, theirs, alternative=alternative, method=method).pvalue)
 
@@ -308,26 +336,32 @@ def hodges_lehmann(x: Values, y: Values, *, alpha: float = ALPHA) -> Interval:
     """Shift of x against y: the median of all differences, with the interval of Mann-Whitney's
     test turned round.
 
+    Values may be +inf: two of them do not differ, and one of them differs infinitely.
+    Exact in O((m + n) log^2) time and O(m + n) memory.
+
     Source: Hollander, Wolfe & Chicken 2014, sections 4.2 and 4.3.
     """
-    ours, theirs = _checked(x), _checked(y)
-    differences = np.sort((ours[:, None] - theirs[None, :]).ravel())
-    rank = _shift_rank(len(ours), len(theirs), alpha / 2, exact=_is_small(ours, theirs))
-    middle = float(np.median(differences))
-    if not rank:
-        return Interval(middle, None, None)
-    return Interval(middle, float(differences[rank - 1]), float(differences[-rank]))
+    found = Differences(_checked(x, beyond=True), _checked(y, beyond=True))
+    return Interval(found.median(), *found.bounds(alpha))
+
+
+def _means(values: Floats, units: Sequence[int]) -> Floats:
+    members: list[list[float]] = [[] for _ in range(max(units) + 1)]
+    for unit, value in zip(units, values.tolist(), strict=True):
+        members[unit].append(value)
+    return np.array([math.fsum(group) / len(group) for group in members])
 
 
 def _standard_error(values: Floats) -> float:
     return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def _checked(values: Values) -> Floats:
+def _checked(values: Values, *, beyond: bool = False) -> Floats:
+    """``beyond``: infinite ones are allowed."""
     kept = np.asarray(values, dtype=np.float64)
     if kept.ndim != 1 or not len(kept):
         raise InputError(f"values of shape {kept.shape}: one or more in a row are needed")
-    if not np.isfinite(kept).all():
+    if np.isnan(kept).any() or not (beyond or np.isfinite(kept).all()):
         raise InputError("a value is not finite: leave out what could not be measured")
     return kept
 
@@ -351,37 +385,3 @@ def _sign_rank(count: int, alpha: float) -> int:
 
     below = binom.cdf(np.arange(count), count, 0.5)
     return int((below <= alpha).sum())
-
-
-def _shift_rank(m: int, n: int, alpha: float, *, exact: bool) -> int:
-    """Largest k for which Mann-Whitney's U of m and n values is below k with p <= alpha."""
-    from scipy.special import ndtri
-
-    if not exact:
-        spread = math.sqrt(m * n * (m + n + 1) / 12)
-        return max(0, math.floor(m * n / 2 + float(ndtri(alpha)) * spread))
-    ways = _rank_sum_ways(m, n)
-    most, below = alpha * math.comb(m + n, m), 0
-    for rank, count in enumerate(ways):
-        below += count
-        if below > most:
-            return rank
-    return len(ways)
-
-
-def _rank_sum_ways(m: int, n: int) -> list[int]:
-    """Ways in which U takes each value 0..mn: the coefficients of the Gaussian binomial.
-
-    ``prod_{i=1..m} (1 - q^(n+i)) / (1 - q^i)``, in whole numbers.
-    """
-    ways = [1] + [0] * (m * n)
-    for i in range(1, m + 1):
-        for power in range(m * n, n + i - 1, -1):
-            ways[power] -= ways[power - n - i]
-        for power in range(i, m * n + 1):
-            ways[power] += ways[power - i]
-    return ways
-
-
-def _is_small(x: Floats, y: Floats) -> bool:
-    return max(len(x), len(y)) <= MOST_EXACT_SHIFT

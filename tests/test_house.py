@@ -54,6 +54,7 @@ FLOORS = {
     "remarks": 5,
     "judge": 5,
     "match": 5,
+    "shift": 5,
     "stats": 5,
     "demo": 6,
     "metrics": 6,

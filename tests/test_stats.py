@@ -108,10 +108,15 @@ def test_keys_that_do_not_match_the_values_are_refused() -> None:
         average_within([1.0], ["a", "b"])
 
 
-@pytest.mark.parametrize("values", [[], [math.nan], [math.inf, 1.0]])
+@pytest.mark.parametrize("values", [[], [math.nan], [math.nan, 1.0]])
 def test_what_could_not_be_measured_is_refused(values: list[float]) -> None:
     with pytest.raises(InputError):
         summarize_batch(values)
+
+
+def test_no_mean_is_taken_over_an_infinite_value() -> None:
+    with pytest.raises(InputError, match="not finite"):
+        mean_interval([math.inf, 1.0])
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -21,6 +21,7 @@ from flickerscope.stats import (
     Counts,
     Floats,
     average_within,
+    hodges_lehmann,
     holm,
     judge_batch,
     mann_whitney_p,
@@ -277,7 +278,7 @@ def _secondary(model: ClipSet, reference: ClipSet) -> list[dict[str, Any]]:
         ours, theirs = model.units(name), reference.units(name)
         if name in (FLICKER, ENERGY) or not ours or not theirs:
             continue
-        interval = summarize_shift(ours, theirs).median
+        interval = hodges_lehmann(ours, theirs)
         rows.append(
             {
                 "name": name,
