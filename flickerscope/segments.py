@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 
@@ -27,6 +28,10 @@ MIN_CUT_DIFFERENCE = 12.0
 MIN_CUT_RATIO = 4.0
 MAX_CUT_CORRELATION = 0.8
 MAX_FLASH = 3  # frames
+MAX_REPEAT = 0.5
+"""Difference up to which a frame repeats the one before, code values."""
+REPEAT_SHARE = 0.02
+"""The same as a share of a cut's own: compression changes repeats a little."""
 
 
 def segment_starts(frames: int, length: int) -> list[int]:
@@ -85,7 +90,9 @@ class CutDetector:
     A cut is where the mean absolute difference D to the frame before is over 12 code values and
     over 4 times the median of D within 8 frames, and the two frames correlate below 0.8: so a
     flash, which leaves the picture's structure alone, is none. Nor is a change that is undone
-    within 3 frames, such as to a black or a white frame and back.
+    within 3 frames, such as to a black or a white frame and back. Where every new picture is held
+    for as many frames (give or take one), the median is that of the new pictures alone: the frames
+    between, which repeat them, would make a cut of each.
     """
 
     def __init__(self) -> None:
@@ -94,6 +101,8 @@ class CutDetector:
         self._differences: deque[float] = deque(maxlen=2 * LOOKAHEAD + 1)
         self._candidates: deque[tuple[int, float]] = deque()
         self._seen = 0
+        self._start = 0
+        """Frame with which the detector was started."""
 
     def push(self, frame: torch.Tensor, *, restart: bool = False) -> list[int]:
         """Take the next frame, (rows, columns); returns the cuts that are now certain.
@@ -107,6 +116,7 @@ class CutDetector:
             self._differences.clear()
             self._frames.clear()
             self._last = None
+            self._start = self._seen
         if self._last is not None:
             difference = float((frame - self._last).abs().mean())
             self._differences.append(difference)
@@ -121,17 +131,27 @@ class CutDetector:
 
     def flush(self) -> list[int]:
         """The cuts among the last frames, at the end of the video."""
-        return self._settle(self._seen)
+        return self._settle(self._seen, end=self._seen)
 
-    def _settle(self, last: int) -> list[int]:
-        """Decide the candidates up to frame ``last`` from the differences around them."""
+    def _settle(self, last: int, end: int | None = None) -> list[int]:
+        """Decide the candidates up to frame ``last`` from the differences around them.
+
+        ``end``: frames that there are, once it is known.
+        """
         cuts = []
         while self._candidates and self._candidates[0][0] <= last:
             index, difference = self._candidates.popleft()
             # Frame i's difference is the last but (seen - 1 - i); keep those within 8 frames.
             newest = len(self._differences) - 1
             own = newest - (self._seen - 1 - index)
-            near = list(self._differences)[max(0, own - LOOKAHEAD) : own + LOOKAHEAD + 1]
+            first = max(0, own - LOOKAHEAD)
+            near = list(self._differences)[first : own + LOOKAHEAD + 1]
+            repeat = max(MAX_REPEAT, REPEAT_SHARE * difference)
+            changes = [i for i, value in enumerate(near, index - own + first) if value > repeat]
+            start = self._start if index - LOOKAHEAD <= self._start else None
+            stop = end if end is not None and end <= index + LOOKAHEAD + 1 else None
+            if _are_held(changes, start, stop):
+                near = [value for value in near if value > repeat]
             if difference > MIN_CUT_RATIO * _median(near) and not self._is_undone(index):
                 cuts.append(index)
         return cuts
@@ -153,6 +173,22 @@ class CutDetector:
             and not _is_flat(frames[a - first])
             for a, b in pairs
         )
+
+
+def _are_held(changes: list[int], start: int | None, end: int | None) -> bool:
+    """Whether new pictures come at even distances, each held for two frames or more.
+
+    Args:
+        changes: frames that are unlike the one before, in order.
+        start: first frame there is, where it is near.
+        end: behind the last frame there is, where it is near.
+    """
+    steps = [b - a for a, b in pairwise(changes)]
+    if not steps or min(steps) < 2 or max(steps) > min(steps) + 1:
+        return False
+    ends = [] if start is None else [changes[0] - start]
+    ends += [] if end is None else [end - changes[-1]]
+    return len(steps) + len(ends) >= 2 and max([0, *ends]) <= max(steps) + 1
 
 
 def _median(values: list[float]) -> float:

@@ -177,6 +177,38 @@ def test_fast_motion_alone_makes_no_cut():
     assert cuts_of(x) == []
 
 
+@pytest.mark.parametrize("hold", [2, 3, 4, 5, 6, 8])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_fast_motion_whose_frames_are_held_makes_no_cut(hold, noise):
+    """None of its new pictures stands out either; also where the video begins or ends in a hold."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(128, 40, (60, 24, 36)).repeat(hold, 0)[:60]
+    x += noise * rng.standard_normal(x.shape)
+    for first, last in ((0, 60), (1, 60), (0, 59)):
+        assert cuts_of(x[first:last]) == []
+
+
+def test_a_cut_between_shots_whose_frames_are_held_is_one():
+    rng = np.random.default_rng(3)
+    shots = [texture + 3 * rng.standard_normal((10, 24, 36)) for texture in
+             rng.normal(128, 40, (2, 24, 36))]  # fmt: skip
+    assert cuts_of(np.concatenate(shots).repeat(3, 0)) == [30]
+
+
+@pytest.mark.parametrize("lengths", [(20, 5, 20), (8, 8), (20, 4, 7, 20), (5, 30)])
+def test_a_still_picture_for_some_frames_is_a_shot(lengths):
+    frames = joined(lengths, noise=0.0).astype(np.float32)
+    assert cuts_of(frames) == list(np.cumsum(lengths[:-1]))
+
+
+def test_kept_repeats_leave_a_shot_whole():
+    """Where they are dropped, there is one as well."""
+    x = np.random.default_rng(3).integers(0, 256, (20, 24, 36), dtype=np.uint8).repeat(3, 0)
+    kept, dropped = (analyze(x, fps=24, repeats=repeats) for repeats in ("keep", "drop"))
+    assert kept.clips[0].shots == [(0, 60)]
+    assert dropped.clips[0].shots == [(0, 20)]
+
+
 def test_frames_correlate_from_minus_1_to_1_and_flat_ones_by_rule():
     a = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
     flat = torch.full((20, 30), 7.0)
