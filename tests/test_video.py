@@ -526,6 +526,29 @@ def test_a_truncated_mp4_keeps_its_promise_in_view(tmp_path: Path) -> None:
     assert f"{count} frames decoded, the container promises 30" in source.problems()
 
 
+def test_frames_that_an_edit_list_leaves_out_are_not_missed(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    encode(whole, noise(24, 32, 48), rate=24, options={"qp": "0"})
+    with (
+        av.open(str(whole)) as source,
+        av.open(
+            str(tmp_path / "cut.mp4"), "w", options={"avoid_negative_ts": "disabled"}
+        ) as target,
+    ):
+        (stream,) = source.streams.video
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:  # a third of a second before the start
+                early = 8 * round(1 / (24 * packet.time_base))
+                packet.pts, packet.dts, packet.stream = packet.pts - early, packet.dts - early, copy
+                target.mux(packet)
+    assert b"elst" in (tmp_path / "cut.mp4").read_bytes()
+    cut = VideoFile(tmp_path / "cut.mp4")
+    for ours, theirs in zip(codes(cut), codes(VideoFile(whole))[8:], strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+    assert (cut.lost(), cut.problems()) == (None, ())
+
+
 def test_problems_belong_to_the_last_reading(media: Media) -> None:
     source = VideoFile(media("broken/decord/corrupted.mp4"))
     assert source.problems() == ()
