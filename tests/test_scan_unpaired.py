@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from flickerscope.cli import run
-from flickerscope.errors import InputError
+from flickerscope.errors import InputError, SettingsError
 from flickerscope.report.overview.page import overview_figure
 from flickerscope.scan.drawing import overview_of_sets
 from flickerscope.scan.gate import find_shifts_above
@@ -224,6 +224,11 @@ def test_the_command_shows_shifts_and_refuses_what_is_about_pairs(folders, tmp_p
     for option in (["--dry-run"], ["--calibrate"], ["--allow-missing"]):
         assert run([*line, *option]) == 2
         assert option[0] in capsys.readouterr().err
+
+
+def test_a_model_of_the_references_name_is_refused(tmp_path) -> None:
+    with pytest.raises(SettingsError, match="give the model another one by --pred NAME="):
+        find_clips({"references": str(tmp_path / "a")}, str(tmp_path))
 
 
 def test_a_folder_without_videos_is_refused(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from flickerscope.cli.terminal import bullet, printable, signed
+from flickerscope.cli.terminal import bullet, count_of, printable, signed
+from flickerscope.report.strict import unfold_infinite
+from flickerscope.stats import LEAST_UNITS_TWO_SIDED
 
 if TYPE_CHECKING:
     from flickerscope.scan.pairing import Pairing
@@ -34,6 +37,7 @@ SHOWN: Final = 10
 
 STYLES: Final = {
     "flickers more": "bold red",
+    "incoherent": "bold red",
     "more energy, consistent with motion or sharpness": "bold yellow",
     "no difference found": "bold green",
     "too few clips": "bold yellow",
@@ -48,7 +52,8 @@ def scan_summary(summary: Mapping[str, Any], out: str, *, verbose: bool = False)
         Text(f"{summary['clips']['text']}; segments of {summary['segment']} frames\n"),
         _ranking(models),
         Text("medians over units (clips of a prompt or a reference averaged), dB;", style="dim"),
-        Text("in brackets the interval that holds the true median with 95 %\n", style="dim"),
+        Text("in brackets the interval that holds the true median with 95 %", style="dim"),
+        Text(_beyond(summary), style="dim"),
         *(_model(model, motion=summary["settings"]["motion"]) for model in models),
         *_differences(summary["differences"], verbose),
         *_calibration(summary["calibration"]),
@@ -91,25 +96,42 @@ def _ranking(models: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def interval_text(row: Mapping[str, Any]) -> str:
-    """Such as ``+1.2 (+0.4 .. +2.0)``."""
-    if row["median"] is None:
+def _beyond(summary: Mapping[str, Any]) -> str:
+    """What stands for clips without a number, where there are any."""
+    if not any(model["flicker"]["incoherent"] for model in summary["models"]):
+        return ""
+    return "incoherent, inf: above every number, as clips are whose motion is lost\n"
+
+
+def interval_text(row: Mapping[str, Any], *, infinite: str = "incoherent") -> str:
+    """Such as ``+1.2 (+0.4 .. +2.0)``; ``infinite``: a median above every number."""
+    row = unfold_infinite(row)
+    middle, low, high = (row[name] for name in ("median", "low", "high"))
+    if middle is None:
         return "none"
-    if row["low"] is None:
-        return signed(row["median"], 1)
-    return f"{signed(row['median'], 1)} ({signed(row['low'], 1)} .. {signed(row['high'], 1)})"
+    text = infinite if middle == math.inf else _number(middle)
+    if low is None or low == math.inf:
+        return text
+    if middle == math.inf:
+        return f"{text} (> {_number(low)})"
+    return f"{text} ({_number(low)} .. {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value}" if math.isinf(value) else signed(value, 1)
 
 
 def _model(model: Mapping[str, Any], *, motion: bool) -> RenderableType:
     verdict = model["verdict"]
     clips = ", ".join(f"{count} {text}" for text, count in model["verdicts"].items())
     flicker = model["flicker"]["clips"]
-    reading = f"; with a flicker reading: {flicker['measured']} of {flicker['total']}"
+    known = flicker["measured"] - model["flicker"]["incoherent"]
+    reading = f"; with a flicker reading: {known} of {flicker['total']}"
     missing, unmatched = model["missing"], model["unmatched"]
-    lacks = f"; {missing} reference{'' if missing == 1 else 's'} without a clip" if missing else ""
+    lacks = f"; {count_of(missing, 'reference')} without a clip" if missing else ""
     if unmatched:
-        lacks += f"; {unmatched} clip{'' if unmatched == 1 else 's'} without a reference left out"
-    same = flicker["measured"] == model["clips"]["measured"] or not motion
+        lacks += f"; {count_of(unmatched, 'clip')} without a reference left out"
+    same = known == model["clips"]["measured"] or not motion
     body = Text.assemble(
         (f"{verdict[0].upper()}{verdict[1:]}.", STYLES[verdict]),
         f" {model['clips']['text']}{'' if same else reading}{lacks}",
@@ -135,11 +157,12 @@ def _differences(rows: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[R
     table = Table.grid(padding=(0, 2))
     shown = rows if verbose else rows[:SHOWN]
     for row in shown:
+        few = row["units"] < LEAST_UNITS_TWO_SIDED
         table.add_row(
             Text(printable(f"{row['model']} - {row['against']}"), overflow="fold"),
             Text(row["name"].split()[-1]),
-            Text(f"{interval_text(row)} dB", justify="right"),
-            Text(f"p = {row['p_holm']:.2g}"),
+            Text(f"{interval_text(row, infinite='inf')} dB", justify="right"),
+            Text("too few units" if few else f"p = {row['p_holm']:.2g}"),
         )
     yield table
     yield from _rest(len(rows) - len(shown))
@@ -225,8 +248,10 @@ def pairing_table(pairing: Pairing, *, verbose: bool = False) -> RenderableType:
         parts += [bullet("warning", text, "yellow") for text in few_units(model, *labels)]
     models = len({pair.model for pair in pairing.pairs})
     refs = len({pair.ref for pair in pairing.pairs})
+    left = len(pairing.unpaired)
     counts = (
-        f"{len(pairing.pairs)} pairs of {models} model{'' if models == 1 else 's'} with {refs} "
-        f"references; {len(pairing.unpaired)} files do not pair"
+        f"{count_of(len(pairing.pairs), 'pair')} of {count_of(models, 'model')} with "
+        f"{count_of(refs, 'reference')}; {count_of(left, 'file')} {'does' if left == 1 else 'do'} "
+        "not pair"
     )
     return Group(*parts, Text(counts))

@@ -29,6 +29,7 @@ __all__ = [
     "analysis_summary",
     "bullet",
     "comparison_summary",
+    "count_of",
     "demo_summary",
     "printable",
     "signed",
@@ -148,10 +149,8 @@ def _describe(clip: Clip, segment: int) -> str:
         f"{info.width}x{info.height}, ",
         "" if info.channels is None else f"{info.channels} channels, ",
         f"{clip.frames} frames, {rate}, ",
-        f"{segments} segment{'' if segments == 1 else 's'} of {segment}",
-        f", damaged ({clip.lost} frame{'' if clip.lost == 1 else 's'} lost)"
-        if clip.lost is not None
-        else "",
+        f"{count_of(segments, 'segment')} of {segment}",
+        "" if clip.lost is None else f", damaged ({count_of(clip.lost, 'frame')} lost)",
     ]
     return "".join(parts)
 
@@ -258,6 +257,11 @@ def _channels(result: Comparison) -> RenderableType:
 def _round(value: float, digits: int) -> str:
     """To significant digits, but large numbers in full instead of as powers of ten."""
     return f"{value:.{digits}g}" if value < 10**digits - 0.5 else f"{value:.0f}"
+
+
+def count_of(number: int, thing: str) -> str:
+    """Such as ``1 clip`` and ``2 clips``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def signed(value: float, digits: int) -> str:

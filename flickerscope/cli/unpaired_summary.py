@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from flickerscope.cli.scan_summary import (
     missing_clips,
 )
 from flickerscope.cli.terminal import bullet, printable, signed
+from flickerscope.report.strict import unfold_infinite
 
 __all__ = ["unpaired_summary"]
 
@@ -55,6 +57,7 @@ def _shifts(models: Sequence[Mapping[str, Any]]) -> RenderableType:
             row = model[name]
             head = (str(model["rank"]), printable(model["model"])) if not k else ("", "")
             p = "" if row["p"] is None else f"{row['p']:.2g}"
+            row = unfold_infinite(row)
             shift = interval_text(row | {"median": row["shift"]})
             table.add_row(*head, name, shift, p, f"{row['units']}, {row['reference_units']}")
     return table
@@ -74,9 +77,11 @@ def _levels(side: Mapping[str, Any]) -> str:
     if side["incoherent"]:
         parts.append(f"{side['incoherent']} incoherent")
     for name in ENDPOINTS:
-        row = side[name]
-        if row["median_level"] is not None:
-            text = f"{name} {signed(row['median_level'], 1)} dB re 1 code^2"
+        row = unfold_infinite(side[name])
+        level = row["median_level"]
+        if level is not None:
+            text = f"{name} {signed(level, 1)} dB re 1 code^2" if level < math.inf else ""
+            text = text or f"{name}: more than half incoherent"
             if row["clips"]["measured"] != side["clips"]["measured"]:
                 text += f" ({row['clips']['measured']} of {row['clips']['total']})"
             parts.append(text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -58,10 +59,11 @@ class _State:
             model.failed += 1
             self.failed += 1
             return
-        if "energy" in record:  # held against a reference
-            model.energy.append(record["energy"]["value"])
-            if record["headline"]["value"] is not None:
-                model.flicker.append(record["headline"]["value"])
+        if "energy" in record:  # a video of a set that is being measured has no readings
+            flicker, energy = _readings(record)
+            model.energy.append(energy)
+            if flicker is not None:
+                model.flicker.append(flicker)
 
     @property
     def line(self) -> str:
@@ -75,6 +77,20 @@ class _State:
         if self.failed:
             parts.append(f"{self.failed} without a reading")
         return ", ".join(parts)
+
+
+def _readings(record: Mapping[str, Any]) -> tuple[float | None, float]:
+    """Flicker and energy as in the statistics: excesses, or the levels of a clip by itself, dB."""
+    if "role" not in record:
+        from flickerscope.scan.readings import place_of
+
+        return place_of(record), record["energy"]["value"]
+    from flickerscope.scan.readings import ENERGY, FLICKER
+    from flickerscope.scan.unpaired.summary import is_incoherent, levels_of
+
+    levels = dict(levels_of(record))
+    flicker = math.inf if is_incoherent(record) else levels.get(FLICKER)
+    return flicker, levels[ENERGY]
 
 
 @contextmanager
@@ -164,10 +180,15 @@ def _view(state: _State) -> RenderableType:
 
 
 def _median(values: list[float]) -> str:
-    return signed(median(values), 1) if values else ""
+    if not values:
+        return ""
+    middle = median(values)
+    return "incoherent" if math.isinf(middle) else signed(middle, 1)
 
 
 def _rate(clips: float) -> str:
+    if clips >= 100:
+        return f"{clips:.0f}/s"
     return f"{clips:.3g}/s" if clips >= 1 else f"{clips * 60:.3g}/min"
 
 

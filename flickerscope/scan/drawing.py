@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from flickerscope.report.overview.content import Overview, Picture
 from flickerscope.report.overview.page import overview_png
+from flickerscope.report.strict import unfold_infinite
 from flickerscope.scan.gather import Exhibit, Gathered
-from flickerscope.scan.readings import ENERGY, FLICKER
+from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings
 from flickerscope.scan.thumbnail import open_thumbnail
-from flickerscope.scan.unpaired.summary import Sets
+from flickerscope.scan.unpaired.summary import ClipSet, Sets
 
 __all__ = ["draw_scan", "draw_sets", "overview_of", "overview_of_sets"]
+
+COLUMNS: Final = {"flicker": FLICKER, "energy": ENERGY}
+"""Readings by their names in a summary."""
 
 
 def draw_scan(gathered: Gathered, summary: Mapping[str, Any]) -> bytes:
@@ -25,14 +29,8 @@ def draw_scan(gathered: Gathered, summary: Mapping[str, Any]) -> bytes:
 def overview_of(gathered: Gathered, summary: Mapping[str, Any]) -> Overview:
     """What the figure shows."""
     return Overview(
-        summary=summary,
-        readings={
-            name: {
-                endpoint: _finite(model.column(column))
-                for endpoint, column in (("flicker", FLICKER), ("energy", ENERGY))
-            }
-            for name, model in gathered.models.items()
-        },
+        summary={**summary, "models": [_unfolded(model) for model in summary["models"]]},
+        readings={name: _readings(model) for name, model in gathered.models.items()},
         pictures=[_picture(one) for one in gathered.worst.exhibits],
         citation=summary["citation"] or f"flickerscope {summary['version']}",
     )
@@ -48,34 +46,30 @@ def overview_of_sets(sets: Sets, summary: Mapping[str, Any]) -> Overview:
     every = sets.models | {sets.reference.name: sets.reference}
     return Overview(
         summary={**summary, "models": [_shifted(model) for model in summary["models"]]},
-        readings={
-            name: {
-                endpoint: _finite(one.column(column))
-                for endpoint, column in (("flicker", FLICKER), ("energy", ENERGY))
-            }
-            for name, one in every.items()
-        },
+        readings={name: _readings(one) for name, one in every.items()},
         pictures=[_picture(one) for one in sets.worst.exhibits],
         citation=summary["citation"] or f"flickerscope {summary['version']}",
         reference={"model": sets.reference.name, **summary["reference"]},
     )
 
 
+def _unfolded(model: Mapping[str, Any]) -> dict[str, Any]:
+    """With infinite numbers as they are."""
+    return {**model, **{name: unfold_infinite(model[name]) for name in COLUMNS}}
+
+
 def _shifted(model: Mapping[str, Any]) -> dict[str, Any]:
     """With the shift where a paired scan has its median, and the units of both sets."""
-    rows = {
-        name: {
-            **model[name],
-            "median": model[name]["shift"],
-            "units": f"{model[name]['units']}, {model[name]['reference_units']}",
-        }
-        for name in ("flicker", "energy")
-    }
+    rows = {name: unfold_infinite(model[name]) for name in COLUMNS}
+    for row in rows.values():
+        row |= {"median": row["shift"], "units": f"{row['units']}, {row['reference_units']}"}
     return {**model, **rows}
 
 
-def _finite(values: Any) -> Any:
-    return values[np.isfinite(values)]
+def _readings(clips: ModelReadings | ClipSet) -> dict[str, Any]:
+    """Of those that have a place, in dB."""
+    columns = {name: clips.column(column) for name, column in COLUMNS.items()}
+    return {name: values[~np.isnan(values)] for name, values in columns.items()}
 
 
 def _picture(one: Exhibit) -> Picture:

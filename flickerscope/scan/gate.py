@@ -9,6 +9,7 @@ from typing import Any
 
 from flickerscope.gate import find_breach
 from flickerscope.judge import Ruling
+from flickerscope.report.strict import unfold_infinite
 from flickerscope.scan.readings import ENERGY, FLICKER, collect
 
 __all__ = ["find_breaches", "find_shifts_above"]
@@ -27,8 +28,8 @@ def find_breaches(
     Args:
         records: of all pairs.
         limit: dB.
-        on: ``median``: of a model, as in the summary, where clips that are incoherent lie above any
-            limit; ``any``: every clip by itself, as `flickerscope compare` does.
+        on: ``median``: of a model, as in the summary, where units that are incoherent lie above
+            any limit; ``any``: every clip by itself, as `flickerscope compare` does.
         gate: what the limit is set on: ``motion``, ``energy``, or ``verdict``: the number that the
             models are ranked by, or that the verdict of a clip rests on.
         allow_unmeasured: let pass what is not measurable: a clip, or a model of whose clips less
@@ -48,17 +49,14 @@ def find_shifts_above(
     if gate == "energy" or (gate == "verdict" and summary["primary"] == ENERGY):
         name = "energy"
     for model in summary["models"]:
-        row = model[name]
+        row = unfold_infinite(model[name])
         counts = row["clips"]
         share = f"{counts['measured']} of {counts['total'] - counts['failed']} clips"
         if row["shift"] is None:
             if not allow_unmeasured:
                 yield f"{model['model']}: not measurable: {share} have a reading"
         elif row["shift"] > limit:
-            yield (
-                f"{model['model']}: shift of {share}: {row['name']} {row['shift']:+.3g} dB, above "
-                f"the limit of {limit:g}"
-            )
+            yield f"{model['model']}: shift of {share}: {_size(row['name'], row['shift'])}{limit:g}"
 
 
 def _of_clips(records: Records, limit: float, gate: str, allow_unmeasured: bool) -> Iterator[str]:
@@ -82,16 +80,19 @@ def _of_models(records: Records, limit: float, gate: str, allow_unmeasured: bool
     name = ENERGY if gate == "energy" or not along else FLICKER
     for model in models.values():
         counts = model.counts(name)
-        lost = model.verdicts.get("incoherent", 0) if name == FLICKER else 0
-        share = f"{counts.measured + lost} of {counts.total - counts.failed} clips"
-        if counts.measured + lost < LEAST_MEASURED * max(1, counts.total - counts.failed):
+        share = f"{counts.measured} of {counts.total - counts.failed} clips"
+        if counts.measured < LEAST_MEASURED * max(1, counts.total - counts.failed):
             if not allow_unmeasured:
                 yield f"{model.name}: not measurable: {share} have a reading"
             continue
-        middle = median([*model.units(name), *[math.inf] * lost])
-        if middle > limit:
-            size = "incoherent" if math.isinf(middle) else f"{name} {middle:+.3g} dB"
-            yield f"{model.name}: median over {share}: {size}, above the limit of {limit:g}"
+        units = model.units(name)
+        if units and (middle := median(units)) > limit:
+            yield f"{model.name}: median over {share}: {_size(name, middle)}{limit:g}"
+
+
+def _size(name: str, value: float) -> str:
+    size = "incoherent" if math.isinf(value) else f"{name} {value:+.3g} dB"
+    return f"{size}, above the limit of "
 
 
 def _ruling(record: Mapping[str, Any]) -> Ruling:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flickerscope.scan.pooled import Pooled
-from flickerscope.scan.readings import ModelReadings, Reference, collect
+from flickerscope.scan.readings import ModelReadings, Reference, collect, place_of
 
 __all__ = ["Exhibit", "Gathered", "Worst", "gather"]
 
@@ -23,6 +23,8 @@ class Exhibit:
 
     clip: dict[str, Any]
     """As it is named in the summary."""
+    order: tuple[float, float]
+    """Its place by the flicker, -inf without one, then by the energy, dB."""
     thumbnail: Mapping[str, Any] | None
     """As in its record."""
     map: list[list[float | None]] | None
@@ -38,10 +40,10 @@ class Worst:
     def add(self, one: Exhibit) -> None:
         """Take one more clip, which is dropped where there are enough that flicker more."""
         kept = self.exhibits
-        if len(kept) == WORST and _badness(one.clip) <= _badness(kept[-1].clip):
+        if len(kept) == WORST and one.order <= kept[-1].order:
             return
         kept.append(one)
-        kept.sort(key=lambda exhibit: _badness(exhibit.clip), reverse=True)
+        kept.sort(key=lambda exhibit: exhibit.order, reverse=True)
         del kept[WORST:]
 
     @property
@@ -93,7 +95,9 @@ class Gathered:
             "energy_db": record["energy"]["value"],
             "verdict": record["verdict"]["text"],
         }
-        self.worst.add(Exhibit(clip, record["thumbnail"], record["motion_maps"]["pred"]))
+        place = place_of(record)
+        order = -math.inf if place is None else place, record["energy"]["value"]
+        self.worst.add(Exhibit(clip, order, record["thumbnail"], record["motion_maps"]["pred"]))
 
 
 def _pool(pooled: Pooled, record: Mapping[str, Any], role: str) -> None:
@@ -101,16 +105,6 @@ def _pool(pooled: Pooled, record: Mapping[str, Any], role: str) -> None:
         record["spectrum"], role, record["histogram"][role],
         rate=record["inputs"][role]["measured_rate"], latent=bool(record["deviation"]),
     )  # fmt: skip
-
-
-def _badness(clip: Mapping[str, Any]) -> tuple[bool, float, float]:
-    """Incoherent clips first, then by flicker, then by energy."""
-    flicker = clip["flicker_db"]
-    return (
-        clip["verdict"] == "incoherent",
-        -math.inf if flicker is None else flicker,
-        clip["energy_db"],
-    )
 
 
 def gather(records: Iterable[Mapping[str, Any]]) -> Gathered:

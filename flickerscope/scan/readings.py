@@ -12,7 +12,7 @@ import numpy as np
 
 from flickerscope.stats import Counts, Floats, average_within
 
-__all__ = ["ENERGY", "FLICKER", "ModelReadings", "Reference", "collect", "readings_of"]
+__all__ = ["ENERGY", "FLICKER", "ModelReadings", "Reference", "collect", "place_of", "readings_of"]
 
 FLICKER: Final = "motion-compensated flicker"
 ENERGY: Final = "high-frequency energy"
@@ -30,7 +30,8 @@ class ModelReadings:
     statuses: dict[str, int] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     columns: dict[str, array[float]] = field(default_factory=dict)
-    """Excesses in dB by their names, not a number where there is none."""
+    """Excesses in dB by their names, not a number where there is none; of the flicker the clips'
+    places (`place_of`)."""
     citation: str | None = None
     """How the first clip was measured, in a line."""
 
@@ -42,6 +43,9 @@ class ModelReadings:
     def add(self, record: Mapping[str, Any]) -> None:
         """Take one more clip."""
         values = readings_of(record)
+        if record["status"] == "measured":
+            place = place_of(record)
+            values |= {} if place is None else {FLICKER: place}
         for name in values:
             if name not in self.columns:
                 self.columns[name] = array("d", [math.nan]) * self.clips
@@ -60,21 +64,28 @@ class ModelReadings:
         return np.full(self.clips, math.nan) if values is None else np.array(values)
 
     def units(self, name: str) -> list[float]:
-        """Excesses of independent units, dB: clips of one prompt or one reference averaged."""
+        """Excesses of independent units, dB: clips of one prompt or one reference averaged.
+
+        Infinite where a clip of the unit is.
+        """
         values = self.column(name)
-        kept = np.flatnonzero(np.isfinite(values))
+        kept = np.flatnonzero(~np.isnan(values))
         if not len(kept):
             return []
         prompts, refs = ([labels[i] for i in kept] for labels in (self.prompts, self.refs))
         return list(average_within(values[kept], prompts, refs))
 
     def counts(self, name: str | None = None) -> Counts:
-        """How many clips have a reading, or were measured at all."""
+        """How many clips have a reading or a place, or were measured at all."""
         failed = self.statuses.get("failed", 0)
         measured = self.statuses.get("measured", 0)
         if name is not None:
-            measured = int(np.isfinite(self.column(name)).sum())
+            measured = int((~np.isnan(self.column(name))).sum())
         return Counts(measured, self.clips - failed - measured, failed)
+
+    def beyond(self, name: str) -> int:
+        """How many of them have no number, but a place above every one."""
+        return int(np.isposinf(self.column(name)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,24 @@ def readings_of(record: Mapping[str, Any]) -> dict[str, float]:
     if record["status"] != "measured":
         return {}
     return {name: float(value) for name, value in _readings(record) if value is not None}
+
+
+def place_of(record: Mapping[str, Any]) -> float | None:
+    """Where a measured clip stands among others by its flicker, dB; ``None``: nowhere.
+
+    By the motion-compensated excess. Where the motion is lost, so that there is none, a clip that
+    is *incoherent* stands above every number (inf), and one that flickers more or less by another
+    reading where the number says that its verdict rests on, or above every number without one.
+    """
+    value, verdict = record["headline"]["value"], record["verdict"]
+    if value is not None:
+        return float(value)
+    motion = record["motion"]
+    if motion["pred"] is None or motion["ref"] is None:  # nothing was lost: nothing was followed
+        return None
+    if verdict["text"] in ("flickers more", "flickers less") and verdict["value_db"] is not None:
+        return float(verdict["value_db"])
+    return math.inf if verdict["text"] in ("incoherent", "flickers more") else None
 
 
 def _readings(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:

@@ -6,14 +6,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from itertools import combinations
 from typing import Any, Final
 
-import numpy as np
-
 from flickerscope import __version__
+from flickerscope.report.strict import fold_infinite, unfold_infinite
 from flickerscope.scan.calibration import calibrate
 from flickerscope.scan.gather import Gathered
 from flickerscope.scan.pairing import Unpaired, few_units
@@ -29,6 +28,7 @@ from flickerscope.stats import (
     median_interval,
     signed_rank_p,
     summarize_batch,
+    units_of,
 )
 
 __all__ = ["FORMAT", "counts_content", "pooled_content", "ranked", "schema", "summarize"]
@@ -65,7 +65,7 @@ def summarize(
     totals = [model.counts() for model in models.values()]
     counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
                                             for c in totals), strict=True)))  # fmt: skip
-    along = any(np.isfinite(model.column(FLICKER)).any() for model in models.values())
+    along = any(model.counts(FLICKER).measured for model in models.values())
     primary = FLICKER if along else ENERGY
     summaries = [_model(model, left_out) for model in models.values()]
     return {
@@ -142,13 +142,13 @@ def _endpoint(model: ModelReadings, name: str, batch: Batch | None) -> dict[str,
         "unit": "dB",
         "higher_is_better": False,
         "clips": counts_content(model.counts(name)),
+        "incoherent": model.beyond(name),
+        "units": 0 if batch is None else batch.units,
     }
     if batch is None:
-        names = ("median", "low", "high", "p", "lower_bound")
-        empty = dict.fromkeys(names)
-        return head | {"units": 0} | empty | {"higher": False, "materially_higher": False}
-    return head | {
-        "units": batch.units,
+        empty = dict.fromkeys(("median", "low", "high", "p", "lower_bound"))
+        return head | fold_infinite(empty | {"higher": False, "materially_higher": False})
+    numbers = {
         "median": batch.median.estimate,
         "low": batch.median.low,
         "high": batch.median.high,
@@ -157,6 +157,7 @@ def _endpoint(model: ModelReadings, name: str, batch: Batch | None) -> dict[str,
         "higher": batch.higher,
         "materially_higher": batch.materially_higher,
     }
+    return head | fold_infinite(numbers)
 
 
 def _secondary(model: ModelReadings) -> list[dict[str, Any]]:
@@ -175,13 +176,14 @@ def _secondary(model: ModelReadings) -> list[dict[str, Any]]:
 
 def _two_sided(units: Sequence[float]) -> dict[str, Any]:
     interval = median_interval(units)
-    return {
+    numbers = {
         "units": len(units),
         "median": interval.estimate,
         "low": interval.low,
         "high": interval.high,
         "p": signed_rank_p(units, alternative="two-sided"),
     }
+    return fold_infinite(numbers)
 
 
 def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -191,13 +193,31 @@ def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def ranked(models: list[dict[str, Any]], primary: str, by: str = "median") -> list[dict[str, Any]]:
-    """From the least flicker to the most; those without a reading last."""
+    """From the least flicker to the most; then the incoherent ones by how many of their clips
+    are, and last those without a reading.
+    """
 
-    def place(model: dict[str, Any]) -> float:
-        value = model[primary][by]
-        return math.inf if value is None else float(value)
+    def place(model: dict[str, Any]) -> tuple[int, float]:
+        row = unfold_infinite(model[primary])
+        if row[by] is None:
+            return 2, 0.0
+        if row[by] == math.inf:
+            return 1, row["incoherent"] / row["clips"]["measured"]
+        return 0, row[by]
 
     return [{"rank": rank} | model for rank, model in enumerate(sorted(models, key=place), 1)]
+
+
+@dataclass(slots=True)
+class _OfReference:
+    """The clips of a model that are held against one reference."""
+
+    values: list[float] = field(default_factory=list)
+    prompts: list[str | None] = field(default_factory=list)
+
+    @property
+    def mean(self) -> float:
+        return math.fsum(self.values) / len(self.values)
 
 
 def _differences(models: list[ModelReadings], name: str) -> list[dict[str, Any]]:
@@ -206,27 +226,41 @@ def _differences(models: list[ModelReadings], name: str) -> list[dict[str, Any]]
     Holm's adjustment is over all of them.
     """
     rows = []
-    means = [_by_reference(model, name) for model in models]
-    for (one, ours), (other, theirs) in combinations(zip(models, means, strict=True), 2):
+    readings = [_by_reference(model, name) for model in models]
+    for (one, ours), (other, theirs) in combinations(zip(models, readings, strict=True), 2):
         common = [ref for ref in ours if ref in theirs]
         if not common:
             continue
-        units = average_within(
-            [ours[ref][0] - theirs[ref][0] for ref in common], [ours[ref][1] for ref in common]
-        ).tolist()
         head = {"name": name, "model": one.name, "against": other.name, "references": len(common)}
-        rows.append(head | _two_sided(units))
+        rows.append(head | _two_sided(_between(ours, theirs, common)))
     return _adjusted(rows)
 
 
-def _by_reference(model: ModelReadings, name: str) -> dict[str, tuple[float, str | None]]:
-    """Mean excess of the clips of each reference, and its prompt."""
-    found: dict[str, tuple[list[float], str | None]] = {}
+def _between(
+    ours: Mapping[str, _OfReference], theirs: Mapping[str, _OfReference], common: Sequence[str]
+) -> list[float]:
+    """Differences between two models by unit; units that are infinite for both do not differ."""
+    linked = [
+        (ref, prompt)
+        for ref in common
+        for prompt in dict.fromkeys((*ours[ref].prompts, *theirs[ref].prompts))
+    ]
+    refs, prompts = zip(*linked, strict=True)
+    unit_of = dict(zip(refs, units_of(refs, prompts), strict=True))
+    units = [unit_of[ref] for ref in common]
+    means = [average_within([side[ref].mean for ref in common], units) for side in (ours, theirs)]
+    return [0.0 if a == b else float(a - b) for a, b in zip(*means, strict=True)]
+
+
+def _by_reference(model: ModelReadings, name: str) -> dict[str, _OfReference]:
+    found: dict[str, _OfReference] = {}
     rows = zip(model.refs, model.prompts, model.column(name).tolist(), strict=True)
     for ref, prompt, value in rows:
-        if math.isfinite(value):
-            found.setdefault(ref, ([], prompt))[0].append(value)
-    return {ref: (math.fsum(v) / len(v), prompt) for ref, (v, prompt) in found.items()}
+        if not math.isnan(value):
+            one = found.setdefault(ref, _OfReference())
+            one.values.append(value)
+            one.prompts.append(prompt)
+    return found
 
 
 def _calibration(references: Iterable[Reference]) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ class Overview:
 
     summary: Mapping[str, Any]
     readings: Mapping[str, Mapping[str, Floats]]
-    """By model and endpoint, of every clip that has one, dB."""
+    """By model and endpoint, of every clip that has one, dB; infinite: above every number."""
     pictures: Sequence[Picture]
     """The worst clips first."""
     citation: str

@@ -24,11 +24,11 @@ from flickerscope.report.style import (
     paper,
     wrap,
 )
+from flickerscope.stats import ALPHA, LEAST_UNITS_TWO_SIDED
 
 __all__ = ["overview_figure", "overview_png"]
 
 GAP: Final = 0.16
-ALPHA: Final = 0.05
 Panel = tuple[float, Callable[[Page, float, str], None]]
 
 
@@ -73,19 +73,24 @@ def _title(shown: Overview) -> str:
     if shown.reference is not None:
         return f"{len(models)} models against references without correspondence"
     first, last = models[0]["model"], models[-1]["model"]
+    between = _between(shown.summary, {first, last})
     title = f"{len(models)} models: no difference found between them"
-    if _differ(shown.summary, {first, last}):
+    if between is None:
+        title = f"{len(models)} models: the first and the last have no reference in common"
+    elif between["units"] < LEAST_UNITS_TWO_SIDED:
+        title = f"{len(models)} models: too few clips to tell them apart"
+    elif between["p_holm"] < ALPHA:
         title = f"{literal(first)} flickers least, {literal(last)} most"
     return wrap(title, INNER, HEADLINE, 1, "bold")[0]
 
 
-def _differ(summary: Mapping[str, Any], pair: set[str]) -> bool:
-    """Whether the paired test finds these two models to differ in what they are ranked by."""
-    return any(
-        row["p_holm"] < ALPHA
-        for row in summary["differences"]
-        if row["name"] == summary["primary"] and {row["model"], row["against"]} == pair
-    )
+def _between(summary: Mapping[str, Any], pair: set[str]) -> Mapping[str, Any] | None:
+    """The paired test of two models in what they are ranked by."""
+    rows: list[Mapping[str, Any]] = summary["differences"]
+    for row in rows:
+        if row["name"] == summary["primary"] and {row["model"], row["against"]} == pair:
+            return row
+    return None
 
 
 def _head(shown: Overview) -> list[str]:
@@ -94,6 +99,7 @@ def _head(shown: Overview) -> list[str]:
     models = len(summary["models"])
     text = (
         f"Clips: {summary['clips']['text']}; {models} model{'' if models == 1 else 's'}, "
-        f"{references} references with spectra; segments of {summary['segment']} frames."
+        f"{references} reference{'' if references == 1 else 's'} with spectra; segments of "
+        f"{summary['segment']} frames."
     )
     return wrap(text, INNER, BODY, 2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ from flickerscope.report.style import (
     shorten,
     text_width,
 )
-from flickerscope.stats import DELTA_DB
+from flickerscope.stats import DELTA_DB, median_interval
 
 __all__ = ["panels"]
 
@@ -36,9 +37,11 @@ UNITS: Final = 0.34
 """Inches of the column of their number."""
 AXIS: Final = 0.36
 """Inches under an axis for its labels."""
+ENDS: Final = ("low", "median", "high")
 MARKS: Final = {"flicker": "o", "energy": "D"}
 VERDICTS: Final = {
     "flickers more": ("flickers more", ORANGE),
+    "incoherent": ("incoherent", ORANGE),
     "more energy, consistent with motion or sharpness": ("more energy only", INK),
     "no difference found": ("no difference found", BLUE),
     "too few clips": ("too few clips", GREY),
@@ -74,11 +77,15 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
     head = HEAD + 0.12
 
     def draw(page: Page, top: float, letter: str) -> None:
+        beyond = _is_beyond(model[name][end] for model in models for name in names for end in ENDS)
         key = "; ".join(
-            f"{'filled' if name == 'flicker' else 'open'}: {ENDPOINTS[name]}" for name in names
+            f"{'filled' if name == 'flicker' else 'open'}: {name if beyond else ENDPOINTS[name]}"
+            for name in names
         )
         what = "Hodges-Lehmann shift" if shown.reference else "median over units"
         below = f"{key}; {what} with its 95 % interval; shaded: below 1 dB"
+        if beyond:
+            below += "; arrow: incoherent"
         if shown.left_out:
             below += f"; {shown.left_out} models between them are left out"
         what = "Shift against" if shown.reference else "Excess over"
@@ -91,9 +98,11 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
         for k, model in enumerate(models):
             baseline = top + head + ROW * (k + 0.5) + 0.035
             _model_row(page, shown, model, baseline, columns)
+        _finish(axes, [model[name][end] for model in models for name in names for end in ENDS],
+                len(models), label="shift (dB)" if shown.reference else "excess (dB)")  # fmt: skip
+        for k, model in enumerate(models):
             for place, name in enumerate(names):
                 _interval(axes, model, name, k + 0.22 * (place - (len(names) - 1) / 2), shown)
-        _finish(axes, len(models), label="shift (dB)" if shown.reference else "excess (dB)")
 
     return head + height + AXIS, draw
 
@@ -121,10 +130,15 @@ def _model_row(
 def _numbers(row: Mapping[str, Any]) -> str:
     if row["median"] is None:
         return "no reading"
-    text = decibels(row["median"])
-    if row["low"] is not None:
-        text += f" ({decibels(row['low'])} .. {decibels(row['high'])})"
-    return text
+    low, middle, high = (row[end] for end in ENDS)
+    if middle == math.inf:
+        return "incoherent" if low in (None, math.inf) else f"incoherent (> {decibels(low)})"
+    text = _number(middle)
+    return text if low is None else f"{text} ({_number(low)} .. {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{'−' if value < 0 else ''}∞" if math.isinf(value) else decibels(value)
 
 
 def _interval(axes: Axes, model: Mapping[str, Any], name: str, y: float, shown: Overview) -> None:
@@ -132,21 +146,55 @@ def _interval(axes: Axes, model: Mapping[str, Any], name: str, y: float, shown: 
     if row["median"] is None:
         return
     if row["low"] is not None:
-        axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.1, zorder=3)
+        ends = [_within(axes, row[end]) for end in ("low", "high")]
+        axes.plot(ends, [y, y], color=colour, linewidth=1.1, zorder=3)
+        for place, value in zip(ends, (row["low"], row["high"]), strict=True):
+            if math.isinf(value):
+                _arrow(axes, place, y, value, colour)
+    middle = row["median"]
     axes.plot(
-        row["median"], y, marker=MARKS[name], markersize=4.2 if name == "flicker" else 3.6,
+        _within(axes, middle), y, marker=_pointing(middle) if math.isinf(middle) else MARKS[name],
+        markersize=4.2 if name == "flicker" else 3.6,
         color=colour, markerfacecolor=colour if name == "flicker" else "white",
         markeredgewidth=0.9, linestyle="none", zorder=4, gid=f"{name}/{model['model']}",
+        clip_on=False,
     )  # fmt: skip
 
 
-def _finish(axes: Axes, rows: int, *, label: str, zero: bool = True) -> None:
-    """``zero``: mark it, and what is too little to matter."""
+def _is_beyond(values: Iterable[float | None]) -> bool:
+    return any(value is not None and math.isinf(value) for value in values)
+
+
+def _within(axes: Axes, value: float) -> float:
+    """The end of the axis for an infinite value."""
+    return value if math.isfinite(value) else float(axes.get_xlim()[int(value > 0)])
+
+
+def _pointing(value: float) -> str:
+    return ">" if value > 0 else "<"
+
+
+def _arrow(axes: Axes, x: float, y: float, value: float, colour: str) -> None:
+    axes.plot(
+        x, y, marker=_pointing(value), markersize=3.2, markeredgewidth=0, color=colour,
+        linestyle="none", zorder=4, clip_on=False,
+    )  # fmt: skip
+
+
+def _finish(
+    axes: Axes, values: Iterable[float | None], rows: int, *, label: str, zero: bool = True
+) -> None:
+    """Make room for all finite values; ``zero``: mark it, and what is too little to matter."""
+    given = [value for value in values if value is not None]
+    known = [value for value in given if math.isfinite(value)]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    width = max(high - low, 0.1)
+    low, high = low - 0.05 * width, high + (0.25 if math.inf in given else 0.05) * width
     if zero:
         axes.axvspan(-DELTA_DB, DELTA_DB, color=FAINT, alpha=0.45, linewidth=0, zorder=0)
         axes.axvline(0, color=GREY, linewidth=0.6, zorder=1)
-        low, high = axes.get_xlim()
-        axes.set_xlim(min(low, -2), max(high, 2))
+        low, high = min(low, -2), max(high, 2)
+    axes.set_xlim(low, high)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -161,8 +209,11 @@ def _clips(shown: Overview) -> tuple[float, Draw]:
 
     def draw(page: Page, top: float, letter: str) -> None:
         most = max((len(v) for by in shown.readings.values() for v in by.values()), default=0)
-        below = "a dot a clip, stroke: median" if most <= MOST_DOTS else "stroke: median"
-        below += "; at the right, how many clips have a reading"
+        every = [value for by in shown.readings.values() for v in by.values() for value in v]
+        below = "a dot a clip, stroke: " if most <= MOST_DOTS else "stroke: "
+        below += "median of the clips; at the right, how many have a reading"
+        if _is_beyond(every):
+            below += "; arrow: incoherent"
         page.heading(MARGIN, top, letter, "Distribution of the clips", below, INNER)
         left = MARGIN + _name_width(shown)
         gap = 0.62
@@ -176,16 +227,17 @@ def _clips(shown: Overview) -> tuple[float, Draw]:
         for column, name in enumerate(names):
             x = left + column * (width + gap)
             axes = page.axes(x, top + HEAD, width, height)
-            for k, model in enumerate(models):
-                values = shown.readings[model["model"]][name]
-                _strip(axes, values, k, shown.look(model["model"]).colour)
-                counts = model[name]["clips"]
-                baseline = top + HEAD + TALL_ROW * (k + 0.5) + 0.035
-                text = f"{counts['measured']}/{counts['total']}"
-                page.text(x + width + 0.05, baseline, text, size=SMALL, color=GREY)
             level = shown.reference is not None
             unit = "dB re 1 code²" if level else "dB"
-            _finish(axes, len(models), label=f"{ENDPOINTS[name]} ({unit})", zero=not level)
+            rows = [shown.readings[model["model"]][name] for model in models]
+            _finish(axes, np.concatenate(rows).tolist(), len(models),
+                    label=f"{ENDPOINTS[name]} ({unit})", zero=not level)  # fmt: skip
+            for k, (model, values) in enumerate(zip(models, rows, strict=True)):
+                _strip(axes, values, k, shown.look(model["model"]).colour)
+                known, total = np.isfinite(values).sum(), model[name]["clips"]["total"]
+                baseline = top + HEAD + TALL_ROW * (k + 0.5) + 0.035
+                text = f"{known}/{total}"
+                page.text(x + width + 0.05, baseline, text, size=SMALL, color=GREY)
 
     return HEAD + height + AXIS, draw
 
@@ -194,6 +246,15 @@ def _strip(axes: Axes, values: Floats, row: int, colour: str) -> None:
     """Density above, dots where they are few, a stroke at the median."""
     if not len(values):
         return
+    middle = median_interval(values).estimate
+    beyond, values = int(np.isinf(values).sum()), values[np.isfinite(values)]
+    if beyond:
+        x = axes.get_xlim()[1]
+        _arrow(axes, x, row, math.inf, colour)
+        axes.annotate(
+            f"{beyond}", (x, row), (-4, 0), textcoords="offset points", fontsize=SMALL,
+            color=colour, ha="right", va="center",
+        )  # fmt: skip
     if len(values) <= MOST_DOTS:
         ordered = np.sort(values)
         jitter = 0.26 * _spread(len(ordered))
@@ -201,14 +262,14 @@ def _strip(axes: Axes, values: Floats, row: int, colour: str) -> None:
             ordered, row + jitter, marker="o", markersize=2.2, markeredgewidth=0, color=colour,
             alpha=0.65, linestyle="none", zorder=3,
         )  # fmt: skip
-    else:
+    elif len(values):
         counts, edges = np.histogram(values, bins=_edges(values))
         size = 0.42 * counts / max(1, counts.max())
         axes.fill_between(
             (edges[:-1] + edges[1:]) / 2, row - size, row + size, color=colour, alpha=0.45,
             linewidth=0, step="mid", zorder=2,
         )  # fmt: skip
-    middle = float(np.median(values))
+    middle = axes.get_xlim()[1] if math.isinf(middle) else middle
     axes.plot([middle, middle], [row - 0.36, row + 0.36], color=INK, linewidth=1.1, zorder=5)
 
 

@@ -68,8 +68,13 @@ def find_clips(
 
     Raises:
         InputError: a folder holds no videos.
-        SettingsError: a folder is on both sides.
+        SettingsError: a folder is on both sides, or a model has the name of the references.
     """
+    if REFERENCE in models:
+        raise SettingsError(
+            f"{models[REFERENCE]}: {REFERENCE!r} is the name of the other set; give the model "
+            f"another one by --pred NAME={models[REFERENCE]}"
+        )
     names = find_videos(ref) if saved is None else [clip.name for clip in saved]
     clips = [_clip("ref", REFERENCE, ref, name, seeds=False) for name in names]
     for model, folder in models.items():

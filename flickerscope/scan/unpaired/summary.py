@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from flickerscope import __version__
+from flickerscope.report.strict import fold_infinite
 from flickerscope.scan.gather import Exhibit, Worst
 from flickerscope.scan.pooled import Pooled
 from flickerscope.scan.readings import ENERGY, FLICKER
@@ -25,6 +26,7 @@ from flickerscope.stats import (
     holm,
     judge_batch,
     mann_whitney_p,
+    median_interval,
     summarize_shift,
 )
 
@@ -46,15 +48,16 @@ class ClipSet:
     prompts: list[str | None] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     columns: dict[str, array[float]] = field(default_factory=dict)
-    """``10 log10(P + eps)`` in dB re 1 code^2 by name, not a number where there is none."""
-    incoherent: int = 0
-    """Clips whose pictures are drawn anew rather than moved."""
+    """``10 log10(P + eps)`` in dB re 1 code^2 by name, not a number where there is none; infinite
+    for the flicker of incoherent clips."""
     pooled: Pooled = field(default_factory=Pooled)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take one more clip."""
         status = record["status"]
         values = dict(levels_of(record)) if status == "measured" else {}
+        if status == "measured" and is_incoherent(record):
+            values[FLICKER] = math.inf
         for name in values:
             if name not in self.columns:
                 self.columns[name] = array("d", [math.nan]) * len(self.prompts)
@@ -63,8 +66,6 @@ class ClipSet:
         self.prompts.append(record["prompt"])
         self.statuses[status] = self.statuses.get(status, 0) + 1
         if status == "measured":
-            motion = record["motion"]["video"]
-            self.incoherent += bool(motion is not None and motion["redrawn"])
             self.pooled.add(
                 record["spectrum"], "video", record["histogram"],
                 rate=record["input"]["measured_rate"], latent=bool(record["deviation"]),
@@ -76,9 +77,9 @@ class ClipSet:
         return np.full(len(self.prompts), math.nan) if values is None else np.array(values)
 
     def units(self, name: str) -> list[float]:
-        """Levels of independent units, dB: the seeds of a prompt averaged."""
+        """Levels of independent units, dB: seeds of a prompt averaged, infinite where one is."""
         values = self.column(name)
-        kept = np.flatnonzero(np.isfinite(values))
+        kept = np.flatnonzero(~np.isnan(values))
         if not len(kept):
             return []
         return list(average_within(values[kept], [self.prompts[i] for i in kept]))
@@ -87,8 +88,13 @@ class ClipSet:
         """How many clips have a reading, or were measured at all."""
         failed, measured = (self.statuses.get(s, 0) for s in ("failed", "measured"))
         if name is not None:
-            measured = int(np.isfinite(self.column(name)).sum())
+            measured = int((~np.isnan(self.column(name))).sum())
         return Counts(measured, len(self.prompts) - failed - measured, failed)
+
+    @property
+    def incoherent(self) -> int:
+        """How many have no number, but a place above every one."""
+        return int(np.isposinf(self.column(FLICKER)).sum())
 
 
 @dataclass(slots=True)
@@ -124,20 +130,26 @@ def gather_sets(records: Iterable[Mapping[str, Any]]) -> Sets:
             names = ("plane", "scale", "band")
             found.place = {name: record["energy"][name] for name in names}
         if record["role"] == "pred":
-            found.worst.add(Exhibit(named | _badness(record), record["thumbnail"],
-                                    record["motion_map"]))  # fmt: skip
+            found.worst.add(_exhibit(named, record))
     return found
 
 
-def _badness(record: Mapping[str, Any]) -> dict[str, Any]:
-    motion = record["motion"]["video"]
-    redrawn = motion is not None and motion["redrawn"]
-    levels = dict(levels_of(record))
-    return {
+def _exhibit(named: Mapping[str, Any], record: Mapping[str, Any]) -> Exhibit:
+    levels, incoherent = dict(levels_of(record)), is_incoherent(record)
+    clip = {
+        **named,
         "flicker_db": levels.get(FLICKER),
         "energy_db": levels[ENERGY],
-        "verdict": "incoherent" if redrawn else "",
+        "verdict": "incoherent" if incoherent else "",
     }
+    place = math.inf if incoherent else levels.get(FLICKER, -math.inf)
+    return Exhibit(clip, (place, levels[ENERGY]), record["thumbnail"], record["motion_map"])
+
+
+def is_incoherent(record: Mapping[str, Any]) -> bool:
+    """Whether the pictures of a measured clip are drawn anew, so that no motion can be followed."""
+    motion = record["motion"]["video"]
+    return motion is not None and record["headline"]["value"] is None and bool(motion["redrawn"])
 
 
 def levels_of(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -198,15 +210,17 @@ def summarize_sets(sets: Sets, settings: Settings) -> dict[str, Any]:
 
 def _side(side: ClipSet) -> dict[str, Any]:
     """A set by itself: denominators, and the median level."""
+    rows = (("flicker", FLICKER), ("energy", ENERGY))
     return {"clips": counts_content(side.counts()), "incoherent": side.incoherent} | {
-        label: {"clips": counts_content(side.counts(name)), "median_level": _median(side, name)}
-        for label, name in (("flicker", FLICKER), ("energy", ENERGY))
+        label: {"clips": counts_content(side.counts(name))}
+        | fold_infinite({"median_level": _median(side, name)})
+        for label, name in rows
     }
 
 
 def _median(side: ClipSet, name: str) -> float | None:
     units = side.units(name)
-    return float(np.median(units)) if units else None
+    return median_interval(units).estimate if units else None
 
 
 def _warnings(sets: Sets) -> list[str]:
@@ -245,14 +259,16 @@ def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None
         "unit": "dB",
         "higher_is_better": False,
         "clips": counts_content(model.counts(name)),
-        "median_level": _median(model, name),
+        "incoherent": model.incoherent if name == FLICKER else 0,
         "units": len(model.units(name)),
         "reference_units": len(reference.units(name)),
     }
+    level = {"median_level": _median(model, name)}
     if batch is None:
         empty = dict.fromkeys(("shift", "low", "high", "p", "lower_bound", "above"))
-        return head | empty | {"higher": False, "materially_higher": False}
-    return head | {
+        found = level | empty | {"higher": False, "materially_higher": False}
+        return head | fold_infinite(found)
+    numbers = level | {
         "shift": batch.median.estimate,
         "low": batch.median.low,
         "high": batch.median.high,
@@ -262,6 +278,7 @@ def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None
         "higher": batch.higher,
         "materially_higher": batch.materially_higher,
     }
+    return head | fold_infinite(numbers)
 
 
 def _above(ours: Sequence[float], theirs: Sequence[float]) -> float:
