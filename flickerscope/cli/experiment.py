@@ -25,7 +25,10 @@ def experiment_command(
         str, typer.Option("--out", "-o", help="Folder for the results; a run goes on there.")
     ] = "flickerscope-experiment",
     train: Annotated[
-        bool, typer.Option("--train", help="Train small networks too: minutes on two cores.")
+        bool,
+        typer.Option(
+            "--train", help="Train small networks too: minutes on two cores; larger on CUDA."
+        ),
     ] = False,
     long: Annotated[
         bool, typer.Option("--long", help="Train denoisers for 1000 steps, read at 100 and 300.")
