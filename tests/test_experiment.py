@@ -46,7 +46,7 @@ from flickerscope.experiment.pooling import Pool, pool
 from flickerscope.experiment.readings import BANDS, EPSILON, SMOOTHING, Reading, Target, smoothed
 from flickerscope.experiment.sizes import LARGE, SMALL, size_on
 from flickerscope.experiment.training import Numbers, Training, trained_arms
-from flickerscope.experiment.words import ranged
+from flickerscope.experiment.words import describe, ranged
 from flickerscope.losses import FlickerLoss, SpectralLoss, csf
 from flickerscope.report.strict import to_json
 from flickerscope.resources import pick_resources
@@ -899,6 +899,15 @@ def test_without_verbose_only_verdicts_and_effects_are_printed(finished, tmp_pat
     assert {"excess", "undecided"} <= {word.rstrip("*") for word in out.split()}
     assert max(len(line) for line in out.splitlines()) <= 80
     assert "…" not in out
+
+
+def test_a_line_says_what_was_trained_for_how_long_and_where(finished):
+    result = dataclasses.replace(finished[0], plan=Plan(train=True, long=True), device="cuda:0")
+    assert describe(result) == (
+        "5 seeds, 32 test clips of each class, rendered; linear models in closed form; "
+        "64 channels trained on cuda:0, 300 steps, denoisers for up to 1000"
+    )
+    assert describe(finished[0]).endswith("; linear models in closed form")
 
 
 @pytest.mark.parametrize(

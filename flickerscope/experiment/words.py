@@ -39,12 +39,12 @@ def describe(result: Experiment) -> str:
         seeds = f"{plan.seeds} split{'' if plan.seeds == 1 else 's'}"
         clips = f"clips cut from {len(result.sources)} videos, half of them to train on"
     models = "linear models in closed form"
-    if plan.train:
-        channels = size_on(result.device).channels
-        models += f", networks of {channels} channels trained for {plan.steps} steps"
-        models += f" on {result.device}"
+    lengths = [f"{plan.steps} steps"] if plan.train else []
     if plan.long:
-        models += f", denoisers for up to {plan.long_steps[-1]}"
+        lengths.append(f"denoisers for up to {plan.long_steps[-1]}")
+    if lengths:
+        channels = size_on(result.device).channels
+        models += f"; {channels} channels trained on {result.device}, {', '.join(lengths)}"
     return f"{seeds}, {clips}; {models}"
 
 
