@@ -39,7 +39,7 @@ from torch.nn import functional
 
 import flickerscope
 from flickerscope import FlickerscopeError
-from flickerscope.excess import band_power, excess_db
+from flickerscope.comparison.excess import band_power, excess_db
 from flickerscope.grid import AreaGrid, grid_shape
 from flickerscope.inputs import open_source
 from flickerscope.inputs.source import Plane, Source

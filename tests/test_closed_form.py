@@ -10,7 +10,7 @@ import pytest
 from reference import as_flat_video, as_video, band_power, bins_of, read
 
 import flickerscope
-from flickerscope.excess import excess_db
+from flickerscope.comparison.excess import excess_db
 from flickerscope.spectrum import tone_amplitude
 
 # What follows the motion has tests of its own, and costs most of the time.

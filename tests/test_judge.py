@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from flickerscope import Settings, SettingsError, compare
-from flickerscope.excess import BandExcess, MotionSummary, motion_excess
-from flickerscope.gate import find_breach
-from flickerscope.judge import Evidence, Pace, Ruling, judge
+from flickerscope.comparison.excess import BandExcess, MotionSummary, motion_excess
+from flickerscope.comparison.gate import find_breach
+from flickerscope.comparison.judge import Evidence, Pace, Ruling, judge
+from flickerscope.comparison.remarks import motion_warnings
 from flickerscope.motion import CarriedReading
-from flickerscope.remarks import motion_warnings
 from flickerscope.video import encode
 
 RNG = np.random.default_rng(5)

@@ -14,9 +14,9 @@ import torch
 from torch.nn import functional
 
 from flickerscope import Settings, analyze
+from flickerscope.comparison.pulse import Evidence, Pulse, find_pulses, read_comb, read_rhythm
 from flickerscope.inputs import open_source
 from flickerscope.motion import flicker, small_pictures
-from flickerscope.pulse import Evidence, Pulse, find_pulses, read_comb, read_rhythm
 from flickerscope.segments import segment_starts
 from flickerscope.spectrum import make_transform, power
 from flickerscope.video.writer import encode

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flickerscope import compare
-from flickerscope.remarks import swap_warnings
+from flickerscope.comparison.remarks import swap_warnings
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_a_crash_takes_one_clip_and_is_tried_again_by_the_next_run(
 
 
 def test_a_reference_is_measured_once_for_all_models(folders, tmp_path, monkeypatch) -> None:
-    from flickerscope import match
+    from flickerscope.comparison import match
 
     opened: list[str] = []
     measure = match.measure_video

@@ -101,8 +101,8 @@ def analyze_command(
         for result in results:
             show(analysis_summary(result, device=took, verbose=verbose))
     if fail_above is not None:
-        from flickerscope.excess import headline_power
-        from flickerscope.gate import find_breach_alone
+        from flickerscope.comparison.excess import headline_power
+        from flickerscope.comparison.gate import find_breach_alone
 
         gate_on(
             find_breach_alone(

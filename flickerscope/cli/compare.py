@@ -105,7 +105,7 @@ def tell(
 
         show(comparison_summary(result, verbose=verbose))
     if fail_above is not None:
-        from flickerscope.gate import find_breach
+        from flickerscope.comparison.gate import find_breach
 
         breach = find_breach(
             result.ruling, result.energy_db, result.flicker_db,

@@ -16,11 +16,11 @@ from flickerscope.settings import ALL_CHANNELS, Settings
 
 if TYPE_CHECKING:
     from flickerscope.comparison import Comparison
+    from flickerscope.comparison.excess import Line
+    from flickerscope.comparison.judge import Ruling
+    from flickerscope.comparison.paired import PairedReading
     from flickerscope.demo.run import DemoResult
-    from flickerscope.excess import Line
-    from flickerscope.judge import Ruling
     from flickerscope.measurement import Clip, Measurement
-    from flickerscope.paired import PairedReading
     from flickerscope.report.words import Headline
     from flickerscope.spectrum import Band
     from flickerscope.units import Unit
@@ -87,7 +87,7 @@ def comparison_summary(result: Comparison, *, verbose: bool = False) -> Renderab
 
 def analysis_summary(result: Measurement, *, device: str, verbose: bool = False) -> RenderableType:
     """The same for a video alone, which is named first: there may be several in a row."""
-    from flickerscope import excess
+    from flickerscope.comparison import excess
     from flickerscope.report.document import analysis_citation
     from flickerscope.report.words import ENERGY, analysis_headline, in_band
     from flickerscope.rungs import headline_band

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from flickerscope.excess import excess_db
+from flickerscope.comparison.excess import excess_db
 from flickerscope.experiment.arms import FRAME, SMOOTHED, Arm
 from flickerscope.experiment.pooling import MEASURES, Pool, pool
 from flickerscope.experiment.readings import EPSILON, Reading

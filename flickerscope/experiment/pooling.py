@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope.excess import FLICKER_EPSILON, excess_db
+from flickerscope.comparison.excess import FLICKER_EPSILON, excess_db
 from flickerscope.experiment.readings import BANDS, EPSILON, HIGH, TRANSFORM, Reading
 
 __all__ = ["MEASURES", "Pool", "pool"]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from flickerscope import histogram
+from flickerscope.comparison.paired import PairedReading, read_pair
 from flickerscope.errors import InputError
 from flickerscope.experiment.clips import FRAMES, Content
 from flickerscope.motion import MotionReading, flicker
-from flickerscope.paired import PairedReading, read_pair
 from flickerscope.settings import Settings
 from flickerscope.spectrum import make_transform
 from flickerscope.tracks import Track, Tracks

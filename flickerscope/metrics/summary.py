@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flickerscope.comparison import Comparison
-from flickerscope.excess import FLICKER_EPSILON, headline_power, summarize_motion
+from flickerscope.comparison.excess import FLICKER_EPSILON, headline_power, summarize_motion
 from flickerscope.measurement import Clip, Measurement, key
 from flickerscope.metrics.records import Record
 from flickerscope.report.words import comparison_headline

@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
-from flickerscope.excess import FLICKER_EPSILON
+from flickerscope.comparison.excess import FLICKER_EPSILON
 from flickerscope.measurement import Clip
 from flickerscope.report.cover import map_cover, measured_shape
 from flickerscope.report.places import BEYOND, blend, colour_limit, finish_series, step

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope import __version__, excess, histogram
-from flickerscope.comparison import Comparison
-from flickerscope.excess import MotionSummary, headline_power, summarize_motion
-from flickerscope.judge import Ruling
+from flickerscope import __version__, histogram
+from flickerscope.comparison import Comparison, excess
+from flickerscope.comparison.excess import MotionSummary, headline_power, summarize_motion
+from flickerscope.comparison.judge import Ruling
+from flickerscope.comparison.paired import PairedReading
+from flickerscope.comparison.pulse import Pulse, own_pulses
 from flickerscope.measurement import Clip, Measurement, Rung
 from flickerscope.motion import CarriedReading
 from flickerscope.motion.pictures import ROWS
-from flickerscope.paired import PairedReading
-from flickerscope.pulse import Pulse, own_pulses
 from flickerscope.report.strict import to_json
 from flickerscope.report.words import (
     ENERGY,

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from flickerscope import __version__, histogram
 from flickerscope.comparison import Comparison
+from flickerscope.comparison.excess import headline_power
 from flickerscope.errors import OutputError
-from flickerscope.excess import headline_power
 from flickerscope.files import write_bytes
 from flickerscope.measurement import Measurement
 from flickerscope.report import along, bars, curves, multiples, places

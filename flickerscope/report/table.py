@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from flickerscope.comparison import Comparison
-from flickerscope.excess import MotionSummary, summarize_motion
+from flickerscope.comparison.excess import MotionSummary, summarize_motion
 from flickerscope.measurement import Measurement
 from flickerscope.report.cells import safe_name, to_csv
 from flickerscope.report.document import analysis_rows

@@ -10,8 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope import excess
-from flickerscope.comparison import Comparison
+from flickerscope.comparison import Comparison, excess
 from flickerscope.measurement import Clip, Measurement, Reading, Rung, Spectrum, key
 from flickerscope.report.document import analysis_rows
 from flickerscope.report.style import BLUE, ORANGE, literal, number

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from flickerscope.comparison import Comparison
-from flickerscope.excess import (
+from flickerscope.comparison.excess import (
     FLICKER_EPSILON,
     MotionSummary,
     headline_power,
     summarize_motion,
 )
-from flickerscope.judge import (
+from flickerscope.comparison.judge import (
     SWITCHED_OFF,
     Ruling,
     find_unfollowed,
@@ -21,9 +21,9 @@ from flickerscope.judge import (
     plain,
     signed,
 )
+from flickerscope.comparison.pulse import own_pulses
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion import CarriedReading
-from flickerscope.pulse import own_pulses
 from flickerscope.rungs import headline_band
 from flickerscope.spectrum import SECOND_DIFFERENCE
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
-from flickerscope.gate import find_breach
-from flickerscope.judge import Ruling
+from flickerscope.comparison.gate import find_breach
+from flickerscope.comparison.judge import Ruling
 from flickerscope.report.strict import unfold_infinite
 from flickerscope.scan.readings import ENERGY, FLICKER, collect
 

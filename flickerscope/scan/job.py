@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     # What measures is loaded by the processes that measure: torch takes seconds to import.
     from fractions import Fraction
 
+    from flickerscope.comparison.match import Keeper
     from flickerscope.inputs.source import FileOptions, Source
     from flickerscope.kernel import Workers
-    from flickerscope.match import Keeper
     from flickerscope.measurement import Measurement
     from flickerscope.scan.pool import Engine
 
@@ -191,7 +191,7 @@ class _Reference:
 
     def side(self) -> Measurement | Keeper:
         """What the predictions are held against; raises `InputError`."""
-        from flickerscope.match import Keeper
+        from flickerscope.comparison.match import Keeper
         from flickerscope.measurement import Measurement
 
         if self._side is None:
@@ -205,7 +205,7 @@ class _Reference:
 
     def close(self) -> None:
         """Give temporary files back."""
-        from flickerscope.match import Keeper
+        from flickerscope.comparison.match import Keeper
 
         with self._held:
             if isinstance(self._side, Keeper):

@@ -264,7 +264,7 @@ def _by_reference(model: ModelReadings, name: str) -> dict[str, _OfReference]:
 
 
 def _calibration(references: Iterable[Reference]) -> list[dict[str, Any]]:
-    from flickerscope.excess import FLICKER_EPSILON  # loads torch
+    from flickerscope.comparison.excess import FLICKER_EPSILON  # loads torch
 
     kept = list(references)
     flicker = [ref.flicker for ref in kept if ref.flicker is not None]

@@ -154,7 +154,7 @@ def is_incoherent(record: Mapping[str, Any]) -> bool:
 
 def levels_of(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Readings of a measured clip in dB re 1 code^2, with what rounding or noise adds to them."""
-    from flickerscope.excess import FLICKER_EPSILON  # loads torch
+    from flickerscope.comparison.excess import FLICKER_EPSILON  # loads torch
 
     motion, energy, epsilons = record["motion"]["video"], record["energy"], record["epsilons"]
     if motion is not None and record["headline"]["value"] is not None:

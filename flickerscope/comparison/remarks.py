@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from flickerscope.excess import BandExcess, MotionExcess, PictureChange
-from flickerscope.judge import THRESHOLD_DB, Ruling, percent, signed
+from flickerscope.comparison.excess import BandExcess, MotionExcess, PictureChange
+from flickerscope.comparison.judge import THRESHOLD_DB, Ruling, percent, signed
+from flickerscope.comparison.pulse import Pulse
 from flickerscope.measurement import Measurement
-from flickerscope.pulse import Pulse
 from flickerscope.settings import ALL_CHANNELS, Settings
 from flickerscope.spectrum import SECOND_DIFFERENCE
 

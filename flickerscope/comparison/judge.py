@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from flickerscope.errors import SettingsError
-from flickerscope.excess import (
+from flickerscope.comparison.excess import (
     FLICKER_EPSILON,
     BandExcess,
     MotionExcess,
     excess_db,
 )
+from flickerscope.errors import SettingsError
 from flickerscope.measurement import Measurement, key
 from flickerscope.motion import CarriedReading
 from flickerscope.settings import Settings

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flickerscope import excess, judge, remarks
-from flickerscope.excess import BandExcess, Line, MotionExcess, PictureChange
+from flickerscope.comparison import excess, judge, remarks
+from flickerscope.comparison.excess import BandExcess, Line, MotionExcess, PictureChange
+from flickerscope.comparison.judge import Evidence, Ruling, Verdict, find_unfollowed
+from flickerscope.comparison.match import Match, Progress, Side, frame_counter
+from flickerscope.comparison.paired import PairedReading
+from flickerscope.comparison.pulse import Pulse, find_pulses, pulse_evidence
 from flickerscope.inputs import open_source, refuse_unused, taken_by
 from flickerscope.inputs.rate import FrameRate
 from flickerscope.inputs.source import MOST_PIXELS, FileOptions
-from flickerscope.judge import Evidence, Ruling, Verdict, find_unfollowed
 from flickerscope.kernel import Workers
-from flickerscope.match import Match, Progress, Side, frame_counter
 from flickerscope.measure import measure_new
 from flickerscope.measurement import Measurement, Rung, key
 from flickerscope.motion import CarriedReading
-from flickerscope.paired import PairedReading
-from flickerscope.pulse import Pulse, find_pulses, pulse_evidence
 from flickerscope.resources import Resources, pick_resources
 from flickerscope.rungs import headline_band
 from flickerscope.settings import Settings
 from flickerscope.spectrum import Transform
 
-__all__ = ["Comparison", "Progress", "Verdict", "analyze", "compare"]
+__all__ = ["Comparison", "Progress", "Verdict", "analyze", "compare", "compare_sides"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flickerscope.excess import summarize_motion
-from flickerscope.judge import Ruling, percent
+from flickerscope.comparison.excess import summarize_motion
+from flickerscope.comparison.judge import Ruling, percent
 from flickerscope.measurement import Clip
 from flickerscope.settings import Settings
 

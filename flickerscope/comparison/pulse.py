@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope.excess import excess_db
+from flickerscope.comparison.excess import excess_db
 from flickerscope.measurement import Measurement, key
 from flickerscope.spectrum import Transform
 

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from flickerscope.comparison.paired import joint_runs
 from flickerscope.kernel import Job, Workers
 from flickerscope.motion import (
     MIN_FRAMES,
@@ -21,7 +22,6 @@ from flickerscope.motion import (
     read_carried,
 )
 from flickerscope.motion.field import motion_field
-from flickerscope.paired import joint_runs
 from flickerscope.repeats import find_repeats
 from flickerscope.resources import plain_arithmetic
 from flickerscope.settings import Settings

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Final
 
-from flickerscope.carry import carry
+from flickerscope.comparison.carry import carry
+from flickerscope.comparison.paired import PairedReading, read_pair
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.inputs.source import Source, VideoInfo
 from flickerscope.kernel import Workers
@@ -14,7 +15,6 @@ from flickerscope.measure import measure as measure_video
 from flickerscope.measure import unit_of
 from flickerscope.measurement import Measurement, require_same_settings
 from flickerscope.motion import CarriedReading
-from flickerscope.paired import PairedReading, read_pair
 from flickerscope.repeats import Held
 from flickerscope.rungs import headline_band
 from flickerscope.settings import LADDER, Settings
