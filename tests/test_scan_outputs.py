@@ -16,13 +16,17 @@ import pytest
 import scanning
 
 from flickerscope.cli import run
+from flickerscope.cli.scan_summary import files_text
 from flickerscope.errors import InputError, OutputError, SettingsError, TooShortError
 from flickerscope.scan.job import Choices
 from flickerscope.scan.pairing import pair_folders
 from flickerscope.scan.parquet import check_parquet
 from flickerscope.scan.pool import run_here
-from flickerscope.scan.run import run_scan
-from flickerscope.scan.vbench import vbench_files
+from flickerscope.scan.readings import readings_of
+from flickerscope.scan.run import run_scan, write_files
+from flickerscope.scan.table import row_of, scan_table
+from flickerscope.scan.unpaired.run import find_clips, run_unpaired
+from flickerscope.scan.vbench import vbench_texts
 from flickerscope.settings import Settings
 from flickerscope.video.difference import mean_difference
 
@@ -137,11 +141,86 @@ def test_models_whose_names_no_file_can_have_keep_apart() -> None:
         head = {"model": model, "name": "x/a dog-3.mp4", "pred": f"{model}/a dog-3.mp4"}
         return head | {"prompt": None, "vbench": {"temporal_flickering": 0.5}} | scanning.content(1)
 
-    files = dict(vbench_files([record("a/b"), record("a:b"), record("..")]))
+    files = vbench_texts([record("a/b"), record("a:b"), record("..")], readings_of)
     assert list(files)[::2] == [
-        "a_b_eval_results.json", "a_b_2_eval_results.json", "model_eval_results.json"
+        f"vbench/{name}_eval_results.json" for name in ("a_b", "a_b_2", "model")
     ]  # fmt: skip
-    assert json.loads(files["a_b_full_info.json"])[0]["prompt_en"] == "a dog"
+    assert json.loads(files["vbench/a_b_full_info.json"])[0]["prompt_en"] == "a dog"
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "expected"),
+    [
+        ("sub/a dog-3.mp4", "sub/a dog", "a dog"),  # of a pairing: below its folder
+        ("sub/a dog-3.mp4", "and/or", "and/or"),  # of a list: a text
+        ("sub/a dog-3.mp4", None, "a dog"),
+    ],
+)
+def test_vbenchs_prompt_has_no_folder(name, prompt, expected) -> None:
+    clip = {"model": "m", "name": name, "pred": name, "prompt": prompt}
+    clip |= {"vbench": {"temporal_flickering": 0.5}} | scanning.content(1)
+    texts = vbench_texts([clip], readings_of)
+    assert json.loads(texts["vbench/m_full_info.json"])[0]["prompt_en"] == expected
+
+
+def written(place: Path, further: dict[str, str]) -> list[str]:
+    """Files below the results' folder after a run that had these."""
+    records = place / "results.jsonl"
+    records.write_text("")
+    summary = {"kind": "scan"}
+    write_files(records, summary, scan_table(list), None, further=further)
+    return sorted(str(file.relative_to(place)) for file in place.rglob("vbench*/*"))
+
+
+def test_a_run_without_the_export_removes_what_an_earlier_one_wrote_and_nothing_else(
+    tmp_path,
+) -> None:
+    clip = {"model": "m", "name": "1.mp4", "pred": "1.mp4", "prompt": None}
+    clip |= {"vbench": {"temporal_flickering": 0.5}} | scanning.content(1)
+    texts = vbench_texts([clip], readings_of)
+    assert written(tmp_path, texts) == sorted(texts)
+    assert files_text(str(tmp_path)).endswith("summary.json, vbench")
+    theirs = {"vbench/official_eval_results.json", "vbench/official_full_info.json"}
+    for name in theirs:
+        (tmp_path / name).write_text('{"temporal_flickering": [0.5, []]}')
+    assert written(tmp_path, {}) == sorted(theirs)
+    assert files_text(str(tmp_path)).endswith("summary.json")
+    for name in theirs:
+        (tmp_path / name).unlink()
+    assert written(tmp_path, texts) == sorted(texts)
+    written(tmp_path, {})
+    assert not (tmp_path / "vbench").exists()
+
+
+def test_no_cell_of_the_table_is_a_formula(tmp_path) -> None:
+    cells = {"model": "+m", "prompt": "=1+1", "seed": "-2", "name": "=1.mp4", "pred": "@p"}
+    lost = cells | {"ref": "ref/1.mp4", "status": "failed", "reason": "=p: broken"}
+    row = row_of(lost)
+    assert row["prompt"] == "'=1+1" and row["name"] == "./=1.mp4" and row["seed"] == "'-2"
+    assert not any(str(text).startswith(("=", "+", "-", "@")) for text in row.values())
+    assert row_of(lost | {"prompt": None})["prompt"] is None
+
+
+def test_sets_without_correspondence_have_vbenchs_files_too(folders: Path, tmp_path: Path) -> None:
+    """Of the predictions alone, beside their levels: dB re 1 code^2."""
+    pred = tmp_path / "pred"
+    pred.mkdir()
+    (pred / "a cat-0.mp4").symlink_to(folders / "new" / "a cat-0.mp4")
+    ref = tmp_path / "ref"
+    ref.mkdir()
+    (ref / "a cat-1.mp4").symlink_to(folders / "ref" / "a cat-1.mp4")
+    choices = Choices(settings=QUICK, vbench=True)
+    clips = find_clips({"new": str(pred)}, str(ref))
+    run_unpaired(clips, tmp_path / "out", choices=choices, engine=run_here)
+    (file,) = (tmp_path / "out" / "vbench").glob("*_eval_results.json")
+    results = json.loads(file.read_text())
+    (video,) = results["temporal_flickering"][1]
+    assert video["video_path"] == str(pred / "a cat-0.mp4")
+    assert video["video_results"] == pytest.approx(their_formula(pred / "a cat-0.mp4"), abs=1e-8)
+    with (tmp_path / "out" / "results.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [row["vbench_temporal_flickering"] == "" for row in rows] == [True, False]
+    assert results["flickerscope_energy_db"][0] == float(rows[1]["energy_db"])
 
 
 def test_one_frame_has_no_difference_and_a_broken_file_none(folders, tmp_path) -> None:

@@ -143,8 +143,7 @@ def scan_command(
     if unpaired:
         clashing = {
             "--list": list_file, "--shard": shard, "--calibrate": calibrate, "--dry-run": dry_run,
-            "--export": export, "--gate-on": gate_on_what, "--pattern": pattern,
-            "--allow-missing": allow_missing,
+            "--gate-on": gate_on_what, "--pattern": pattern, "--allow-missing": allow_missing,
         }  # fmt: skip
         _refuse(clashing)
         clips = _lone_clips(*_folders(pred_dir, pred or [], ref), saved, pair)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flickerscope.cli.terminal import bullet, count_of, printable, signed
 from flickerscope.report.strict import unfold_infinite
+from flickerscope.scan.vbench import FOLDER, find_written
 from flickerscope.stats import LEAST_UNITS_TWO_SIDED
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ def files_text(out: str) -> str:
         "results.parquet",
         "summary.json",
         "summary.png",
-        "vbench",
     )
-    return ", ".join(name for name in names if (Path(out) / name).exists())
+    found = [name for name in names if (Path(out) / name).exists()]
+    return ", ".join([*found, FOLDER] if any(find_written(Path(out))) else found)
 
 
 def _ranking(models: Sequence[Mapping[str, Any]]) -> RenderableType:

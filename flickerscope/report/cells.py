@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Final
 
-__all__ = ["safe_name", "to_csv", "write_csv"]
+__all__ = ["safe_name", "safe_text", "to_csv", "write_csv"]
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What the text of a cell begins with where a spreadsheet computes it."""
@@ -37,3 +37,8 @@ def _plain(value: Any) -> Any:
 def safe_name(path: str) -> str:
     """A path such that no spreadsheet takes it for a formula, as in ``./=1+1.mp4``."""
     return f"./{path}" if path.startswith(FORMULA) else path
+
+
+def safe_text(text: str | None) -> str | None:
+    """A text such that no spreadsheet takes it for a formula, as in ``'=1+1``."""
+    return f"'{text}" if text is not None and text.startswith(FORMULA) else text

@@ -316,14 +316,14 @@ def _compare(
     with copies.holding(pred) as path:
         source = open_clip(path, job.choices, workers)
         result = compare_sides(source, side, settings, workers)
-        further = _vbench(path, job.choices) if job.choices.vbench else {}
+        further = vbench_content(path, job.choices) if job.choices.vbench else {}
     _check_length(pred, result.pred, settings)
     _check_length(job.ref, result.ref, settings)
     return comparison_content(result) | further
 
 
-def _vbench(path: str, choices: Choices) -> dict[str, Any]:
-    """``None`` for what is no video file: VBench reads none other."""
+def vbench_content(path: str, choices: Choices) -> dict[str, Any]:
+    """What a record has for VBench: ``None`` for what is no video file: VBench reads none other."""
     from flickerscope.inputs import taken_by
     from flickerscope.scan.vbench import temporal_flickering
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,11 @@ from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, group_by, identities_of, open_ledger
 from flickerscope.scan.lengths import find_segment
 from flickerscope.scan.pairing import Pair, Pairing, Unpaired
-from flickerscope.scan.readings import ModelReadings
+from flickerscope.scan.readings import ModelReadings, readings_of
 from flickerscope.scan.sets import Saved
 from flickerscope.scan.summary import summarize
 from flickerscope.scan.table import Table, scan_table
-from flickerscope.scan.vbench import FOLDER, find_stale, vbench_files
+from flickerscope.scan.vbench import FOLDER, find_written, vbench_texts
 from flickerscope.settings import Settings
 
 __all__ = [
@@ -185,7 +185,7 @@ def write_results(
 
     write_files(
         records, summary, scan_table(read), draw if figure else None, parquet=parquet,
-        further={f"{FOLDER}/{name}": text for name, text in vbench_files(read())},
+        further=vbench_texts(read(), readings_of),
     )  # fmt: skip
     return summary
 
@@ -220,16 +220,17 @@ def write_files(
         if draw is not None:
             data = draw()
             _write(staged, records.with_name(FIGURE), lambda path: path.write_bytes(data))
-    stale = set(find_stale(records.parent)) - set(further or {})
-    for name, wanted in ((FIGURE, draw is not None), (PARQUET, parquet)):
-        if not wanted:
-            stale.add(name)
-    for name in stale:
+    exported = [name for name in find_written(records.parent) if name not in (further or {})]
+    unwanted = {FIGURE: draw is None, PARQUET: not parquet}
+    for name in [*exported, *(name for name, is_stale in unwanted.items() if is_stale)]:
         try:
             (records.parent / name).unlink(missing_ok=True)
         except OSError as error:
             text = f"{records.parent / name}: cannot be removed: {error.strerror or error}"
             raise OutputError(text) from error
+    if exported:
+        with suppress(OSError):  # it holds something else
+            (records.parent / FOLDER).rmdir()
 
 
 def _put(text: str, file: IO[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
-from flickerscope.report.cells import safe_name, write_csv
+from flickerscope.report.cells import safe_name, safe_text, write_csv
 from flickerscope.scan.readings import ENERGY, FLICKER, readings_of
 
 __all__ = ["Table", "row_of", "scan_table", "table_of"]
@@ -55,6 +55,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """One clip as plain values by column, those that it has."""
     row: dict[str, Any] = {name: record[name] for name in IDENTITY}
     row |= {name: safe_name(row[name]) for name in ("name", "pred", "ref")}
+    row |= {name: safe_text(row[name]) for name in ("model", "prompt", "seed", "reason")}
     if record["status"] != "measured":
         return row
     row["verdict"] = record["verdict"]["text"]

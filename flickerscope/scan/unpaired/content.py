@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flickerscope.scan.job import Choices, Result, attempt, open_clip
+from flickerscope.scan.job import Choices, Result, attempt, open_clip, vbench_content
 from flickerscope.scan.remote import Copies
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def run_lone(job: LoneJob) -> list[Result]:
             settings = choices.settings.of_one_video.with_changes(segment=choices.settings.segment)
             source = open_clip(path, choices, workers)
             measured = measure_new(source, settings, workers)[0]
-            return lone_content(_at_segment(measured, choices, job.path))
+            further = vbench_content(path, choices) if choices.vbench else {}
+            return lone_content(_at_segment(measured, choices, job.path)) | further
 
     return [attempt(job.path, work, copies)]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flickerscope import __version__
 from flickerscope.errors import SettingsError
-from flickerscope.report.cells import safe_name
+from flickerscope.report.cells import safe_name, safe_text
 from flickerscope.scan.finding import find_videos, stem_of
 from flickerscope.scan.job import Choices, Result, check_form
 from flickerscope.scan.journal import fingerprint, read_records
@@ -29,6 +29,7 @@ from flickerscope.scan.unpaired.summary import (
     levels_of,
     summarize_sets,
 )
+from flickerscope.scan.vbench import vbench_texts
 
 __all__ = ["LoneClip", "find_clips", "run_unpaired"]
 
@@ -133,10 +134,10 @@ def run_unpaired(
     ]
 
     def job_of(number: int, group: Group) -> LoneJob:
-        path = clips[group[0]].path
+        path, role = clips[group[0]].path, clips[group[0]].role
         return LoneJob(
             path=path,
-            choices=choices,
+            choices=choices if role == "pred" else replace(choices, vbench=False),
             device=devices[number % len(devices)],
             saved=saved[path].text if path in saved else None,
         )
@@ -156,7 +157,10 @@ def run_unpaired(
             return draw_sets(sets, summary)
 
         table = table_of(read, _row, COLUMNS)
-        write_files(records, summary, table, draw if figure else None, parquet=parquet)
+        write_files(
+            records, summary, table, draw if figure else None, parquet=parquet,
+            further=vbench_texts(read(), lambda record: dict(levels_of(record))),
+        )  # fmt: skip
         return summary
 
 
@@ -164,10 +168,13 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     """A clip: levels in dB re 1 code^2."""
     row = {name: record[name] for name in COLUMNS if name in record}
     row |= {name: safe_name(row[name]) for name in ("name", "path")}
+    row |= {name: safe_text(row.get(name)) for name in ("model", "prompt", "reason")}
     if record["status"] != "measured":
         return row
     for name, value in levels_of(record):
         row[RENAMED.get(name) or f"{name.replace(' ', '_')}_db"] = value
+    if record.get("vbench") is not None:
+        row["vbench_temporal_flickering"] = record["vbench"]["temporal_flickering"]
     motion, side = record["motion"]["video"] or {}, record["input"]
     row |= {name: motion.get(name) for name in ("flicker", "coverage", "area", "speed")}
     return row | {
