@@ -904,7 +904,7 @@ def test_without_verbose_only_verdicts_and_effects_are_printed(finished, tmp_pat
 def test_a_line_says_what_was_trained_for_how_long_and_where(finished):
     result = dataclasses.replace(finished[0], plan=Plan(train=True, long=True), device="cuda:0")
     assert describe(result) == (
-        "5 seeds, 32 test clips of each class, rendered; linear models in closed form; "
+        "5 seeds, 32 test clips a class, rendered; linear models in closed form; "
         "64 channels trained on cuda:0, 300 steps, denoisers for up to 1000"
     )
     assert describe(finished[0]).endswith("; linear models in closed form")

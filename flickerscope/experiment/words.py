@@ -34,7 +34,7 @@ def describe(result: Experiment) -> str:
     """What was done, in a line."""
     plan = result.plan
     seeds = f"{plan.seeds} seed{'' if plan.seeds == 1 else 's'}"
-    clips = f"{plan.test_clips} test clips of each class, rendered"
+    clips = f"{plan.test_clips} test clips a class, rendered"
     if result.sources:
         seeds = f"{plan.seeds} split{'' if plan.seeds == 1 else 's'}"
         clips = f"clips cut from {len(result.sources)} videos, half of them to train on"
