@@ -196,6 +196,31 @@ def test_results_of_another_scan_are_not_replaced_unasked(folders: Path, tmp_pat
     assert contents(tmp_path) != before
 
 
+def test_records_of_clips_that_are_left_out_are_not_dropped_unasked(folders, tmp_path) -> None:
+    root = shutil.copytree(folders, tmp_path / "clips")
+    out = tmp_path / "out"
+    scanned(root, out)
+    before = contents(out)
+    with pytest.raises(SettingsError, match=r"records of 6 clips that this run leaves out, .*0\.n"):
+        scanned(root, out, ["same"])
+    assert contents(out) == before
+    shutil.rmtree(root / "flashing")  # what is gone may go
+    scanned(root, out, ["same"])
+    assert len(records(out)) == CLIPS
+
+
+def test_clips_that_failed_are_tried_again_where_that_is_wanted(folders, tmp_path) -> None:
+    root = shutil.copytree(folders, tmp_path / "clips")
+    (root / "same" / "0.npy").write_bytes(b"no array")
+    out, steps = tmp_path / "out", []
+    scanned(root, out, ["same"])
+    before = contents(out)
+    for options in ({}, {"retry_failed": True}):
+        scanned(root, out, ["same"], progress=steps.append, **options)
+        assert contents(out) == before
+    assert [step.resumed for step in steps] == [CLIPS, CLIPS - 1, CLIPS - 1]
+
+
 def test_a_clip_that_is_asked_for_twice_is_named(folders: Path, tmp_path: Path) -> None:
     pairing = pair_folders({"same": folders / "same"}, folders / "ref")
     twice = Pairing((*pairing.pairs, pairing.pairs[0]), ())

@@ -119,6 +119,13 @@ def test_a_shard_goes_on_where_it_stopped(three, tmp_path) -> None:
         assert (tmp_path / name).read_bytes() == (three[0] / name).read_bytes()
 
 
+def test_a_shard_is_kept_out_of_the_folder_of_a_whole_scan(three, whole, tmp_path) -> None:
+    merge_shards(three, tmp_path)
+    with pytest.raises(SettingsError, match="holds the results of a whole scan"):
+        shard(1, 2, tmp_path, overwrite=True)
+    assert contents(tmp_path) == whole
+
+
 def test_missing_shards_are_named(three, tmp_path) -> None:
     with pytest.raises(SettingsError, match="of 3 shards these are missing: 1, 3"):
         merge_shards([three[1]], tmp_path)

@@ -65,6 +65,9 @@ def scan_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of other clips or settings.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Measure again what an earlier run failed on.")
+    ] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="The same statistic between the references.")
     ] = False,
@@ -175,7 +178,8 @@ def scan_command(
         run = _runner(pairing, clips, part, calibrate, not no_png, parquet)
         result = run(
             out, choices=choices, engine=means.engine, devices=means.devices,
-            saved=None if saved is None else saved.by_path(), overwrite=overwrite, progress=watch,
+            saved=None if saved is None else saved.by_path(), overwrite=overwrite,
+            retry_failed=retry_failed, progress=watch,
         )  # fmt: skip
     if isinstance(result, Mapping):
         conclude(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -61,6 +62,7 @@ def open_ledger(
     keys: Sequence[str],
     *,
     overwrite: bool = False,
+    retry_failed: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Ledger]:
     """A ledger in a folder, which nobody else may write into meanwhile.
@@ -69,11 +71,13 @@ def open_ledger(
         folder: made where it is missing.
         heads: how the record of every clip begins: what it is, with its ``path`` or ``pred``.
         keys: what the record is made of (`fingerprint`), for every clip.
-        overwrite: drop what the folder holds even if none of it is asked for.
+        overwrite: drop what the folder holds of clips that are not asked for.
+        retry_failed: measure clips again that failed for good.
         progress: called at the beginning and after every clip.
 
     Raises:
-        SettingsError: the folder holds the results of other clips or settings.
+        SettingsError: the folder holds the results of other settings, or of clips that are not
+            asked for though their files are there.
         InputError: it holds something else, or a clip is asked for twice.
         OutputError: it cannot be written, or another run writes there.
     """
@@ -81,15 +85,12 @@ def open_ledger(
     place = make_folder(folder)
     with (
         locked(place / LOG) as log,
-        Journal(place / RECORDS, keep=lambda record: not record.get(CRASHED)) as journal,
+        Journal(place / RECORDS, keep=partial(_stands, retry_failed)) as journal,
     ):
         for stale in place.glob(f"{STAGED}*"):  # of a run that was killed while it wrote
             stale.unlink(missing_ok=True)
-        if len(journal) and not overwrite and not any(key in journal for key in keys):
-            raise SettingsError(
-                f"{folder}: holds the results of other clips or settings; name another folder, or "
-                "allow to --overwrite them"
-            )
+        if not overwrite:
+            _check_kept(journal, heads, keys)
         yield Ledger(place, heads, keys, journal, log, progress)
 
 
@@ -100,6 +101,41 @@ def _check_once(heads: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None
         if key in seen:
             raise InputError(f"{_path_of(head)}: is asked for twice of {head['model']}")
         seen.add(key)
+
+
+def _stands(retry_failed: bool, record: Mapping[str, Any]) -> bool:
+    """Whether the clip of a record is not to be measured again."""
+    return not (record.get(CRASHED) or (retry_failed and record.get("status") == "failed"))
+
+
+def _check_kept(journal: Journal, heads: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    """Raise `SettingsError` where records would go that nothing takes the place of.
+
+    Those of files that are gone may go, and a clip's own of before its file changed.
+    """
+    remedy = "name another folder, or allow to --overwrite them"
+    if len(journal) and not any(key in journal for key in keys):
+        folder = journal.path.parent
+        raise SettingsError(f"{folder}: holds the results of other clips or settings; {remedy}")
+    others = [journal[key] for key in set(journal) - set(keys)]
+    asked = {_sides_of(head) for head in heads} if others else set()
+    lost = sorted(
+        _path_of(record)
+        for record in others
+        if _sides_of(record) not in asked
+        and (is_remote(_path_of(record)) or os.path.exists(_path_of(record)))
+    )
+    if lost:
+        what = "1 clip" if len(lost) == 1 else f"{len(lost)} clips"
+        raise SettingsError(
+            f"{journal.path.parent}: holds records of {what} that this run leaves out, such as "
+            f"{lost[0]}; {remedy}"
+        )
+
+
+def _sides_of(head: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a record is of, whatever became of it."""
+    return head["model"], _path_of(head), head.get("ref")
 
 
 def _path_of(head: Mapping[str, Any]) -> str:

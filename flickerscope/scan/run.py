@@ -62,6 +62,7 @@ def run_scan(
     figure: bool = False,
     parquet: bool = False,
     overwrite: bool = False,
+    retry_failed: bool = False,
     work: Callable[[Job], list[Result]] = run_job,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
@@ -83,8 +84,8 @@ def run_scan(
         calibration: say what the statistic is between references.
         figure: draw the summary too.
         parquet: write the table as Parquet too.
-        overwrite: drop the records of other clips or settings that the folder holds, even if it
-            holds no other ones.
+        overwrite: drop the records of other clips or settings that the folder holds.
+        retry_failed: measure clips again that failed, though neither they nor the settings changed.
         work: measures a job.
         progress: called at the beginning and after every pair.
 
@@ -98,7 +99,7 @@ def run_scan(
     choices = with_segment(pairing.pairs, choices, engine, saved)
     with measuring(
         pairing.pairs, out, choices=choices, engine=engine, devices=devices, saved=saved,
-        overwrite=overwrite, work=work, progress=progress,
+        overwrite=overwrite, retry_failed=retry_failed, work=work, progress=progress,
     ) as records:  # fmt: skip
         return write_results(
             records, choices.settings, unpaired=pairing.unpaired, calibration=calibration,
@@ -128,6 +129,7 @@ def measuring(
     devices: Sequence[str],
     saved: Mapping[str, Saved],
     overwrite: bool,
+    retry_failed: bool,
     work: Callable[[Job], list[Result]],
     progress: Callable[[Progress], None] | None,
 ) -> Iterator[Path]:
@@ -148,7 +150,9 @@ def measuring(
             saved=saved[ref].text if ref in saved else None,
         )
 
-    with open_ledger(out, heads, keys, overwrite=overwrite, progress=progress) as ledger:
+    with open_ledger(
+        out, heads, keys, overwrite=overwrite, retry_failed=retry_failed, progress=progress
+    ) as ledger:
         groups = group_by([pair.ref for pair in pairs], ledger.missing, MOST_PREDS)
         ledger.run(engine, work, groups, job_of)
         yield ledger.finish()

@@ -97,8 +97,8 @@ def measure_folder(
     """Measure all videos below a folder at every segment length that fits, into one file.
 
     Until it is complete, what there is of it stands in a folder beside it, from which the next run
-    goes on; where a video failed, that folder stays. Returns how many were measured, and the
-    records of those that were not.
+    goes on; where a video failed, that folder stays, and the next run tries it again. Returns how
+    many were measured, and the records of those that were not.
 
     Args:
         folder: of videos.
@@ -130,7 +130,9 @@ def measure_folder(
         return ClipJob(path=paths[group[0]], choices=choices, device=devices[number % len(devices)])
 
     part = f"{os.fspath(out)}{PART}"
-    with open_ledger(part, heads, keys, overwrite=True, progress=progress) as ledger:
+    with open_ledger(
+        part, heads, keys, overwrite=True, retry_failed=True, progress=progress
+    ) as ledger:
         ledger.run(engine, _measured, [(i,) for i in ledger.missing], job_of)
         records = ledger.finish()
         lost = [record for record in read_records(records) if record["status"] != "measured"]

@@ -21,7 +21,7 @@ from flickerscope.scan.journal import KEY, fingerprint, read_records
 from flickerscope.scan.ledger import LOG, RECORDS, Engine, Progress, group_by
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pairing import Pairing, Unpaired
-from flickerscope.scan.run import head_of, measuring, with_segment, write_results
+from flickerscope.scan.run import SUMMARY, head_of, measuring, with_segment, write_results
 from flickerscope.scan.sets import Saved
 from flickerscope.settings import Settings
 from flickerscope.stats import Counts
@@ -97,6 +97,7 @@ def run_shard(
     saved: Mapping[str, Saved] | None = None,
     calibration: bool = False,
     overwrite: bool = False,
+    retry_failed: bool = False,
     work: Callable[[Job], list[Result]] = run_job,
     progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Counts, list[dict[str, Any]]]:
@@ -104,15 +105,18 @@ def run_shard(
 
     All shards take the same pairing and choices; see `flickerscope.scan.run.run_scan` for them.
     Without a segment length each shard looks at the lengths of all clips. Returns how many of the
-    shard's clips were measured, and the records of those that were not.
+    shard's clips were measured, and the records of those that were not. Raises what `run_scan`
+    does, and `SettingsError` for a folder with the results of a whole scan.
     """
+    if (Path(out) / SUMMARY).exists():
+        raise SettingsError(f"{out}: holds the results of a whole scan; name another folder")
     saved = saved or {}
     choices = with_segment(pairing.pairs, choices, engine, saved)
     numbers = shard.pick([pair.ref for pair in pairing.pairs])
     pairs = [pairing.pairs[i] for i in numbers]
     with measuring(
         pairs, out, choices=choices, engine=engine, devices=devices, saved=saved,
-        overwrite=overwrite, work=work, progress=progress,
+        overwrite=overwrite, retry_failed=retry_failed, work=work, progress=progress,
     ) as records:  # fmt: skip
         lost = [record for record in read_records(records) if record["status"] != "measured"]
         plain = {

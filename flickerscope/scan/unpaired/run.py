@@ -107,6 +107,7 @@ def run_unpaired(
     figure: bool = False,
     parquet: bool = False,
     overwrite: bool = False,
+    retry_failed: bool = False,
     work: Callable[[LoneJob], list[Result]] = run_lone,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
@@ -142,7 +143,9 @@ def run_unpaired(
             saved=saved[path].text if path in saved else None,
         )
 
-    with open_ledger(out, heads, keys, overwrite=overwrite, progress=progress) as ledger:
+    with open_ledger(
+        out, heads, keys, overwrite=overwrite, retry_failed=retry_failed, progress=progress
+    ) as ledger:
         ledger.run(engine, work, [(i,) for i in ledger.missing], job_of)
         records = ledger.finish()
         read = partial(read_records, records)
