@@ -61,6 +61,13 @@ def slow_work(job: Job) -> list[Result]:
     return work(job)
 
 
+def hang(job: Any) -> Any:
+    """Never comes back; a job that is the name of a file is to make it first."""
+    if isinstance(job, str):
+        Path(job).touch()
+    time.sleep(600)
+
+
 def pairs(count: int, deadly: tuple[int, ...] = ()) -> list[Pair]:
     """Three clips by two models to each reference."""
     found = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -233,6 +235,15 @@ def test_two_scans_cannot_write_into_one_folder(folders: Path, tmp_path: Path) -
     with locked(tmp_path / "scan.log"), pytest.raises(OutputError, match="another run"):
         scanned(folders, tmp_path)
     scanned(folders, tmp_path, ["same"])
+
+
+def test_a_file_system_without_locks_is_no_other_run(tmp_path: Path, monkeypatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OutputError, match=r"no file can be locked there \(No locks available\)"):
+        locked(tmp_path / "scan.log").__enter__()
 
 
 def test_broken_clips_are_named_and_change_no_statistic(folders: Path, tmp_path: Path) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from flickerscope.errors import InputError, SettingsError, TooShortError
+from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
+from flickerscope.scan.job import Choices, ClipJob, Job
+from flickerscope.scan.lengths import LengthJob
+from flickerscope.scan.local import find_devices, limit_of
 from flickerscope.scan.pool import Outcome, Pool, run_jobs
+from flickerscope.scan.unpaired.content import LoneJob
 
 
 def work(job: tuple[str, str]) -> object:
@@ -97,7 +103,7 @@ class Unreadable:
 
 
 def test_processes_that_cannot_start_are_no_fault_of_the_jobs() -> None:
-    with pytest.raises(RuntimeError, match="cannot start: its worker process ended with exit code"):
+    with pytest.raises(DeviceError, match="cannot start: its worker process ended with exit code"):
         list(run_jobs(Unreadable(), ["a", "b"], workers=1))
     assert not multiprocessing.active_children()
 
@@ -117,8 +123,56 @@ def test_a_job_that_takes_too_long_is_given_up_and_the_others_are_not() -> None:
     assert found[1].reason == "took longer than 0.3 s"
 
 
+def test_a_process_at_work_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    """Its standard output is open for as long as any of them lives."""
+    code = (
+        "import sys, scanning; from flickerscope.scan.pool import run_jobs; "
+        "list(run_jobs(scanning.hang, [sys.argv[1]], workers=1))"
+    )
+    folder, begun = Path(__file__).parent, tmp_path / "begun"
+    command = [sys.executable, "-c", code, str(begun)]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as run:
+        end = time.monotonic() + 60
+        while not begun.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert begun.exists()
+        run.kill()
+        assert run.communicate(timeout=10) == (b"", None)
+
+
 def test_a_pool_keeps_its_processes_from_one_run_to_the_next() -> None:
     with Pool(1) as pool:
         pids = {outcome.value for _ in range(2) for outcome in pool.run(work, [("pid", "")] * 2)}
     assert len(pids) == 1
     assert not multiprocessing.active_children()
+
+
+def test_the_time_of_a_job_is_that_of_all_its_files() -> None:
+    limit, choices = limit_of(2.0), Choices()
+    jobs = [
+        LoneJob(path="a", choices=choices),
+        ClipJob(path="a", choices=choices),
+        Job(ref="r", preds=("a", "b"), choices=choices),
+        LengthJob(("a", "b", "c", "d"), choices),
+    ]
+    assert [limit(job) for job in jobs] == [2.0, 2.0, 6.0, 8.0]
+    assert limit(choices) is None  # no file is read
+
+
+def test_devices_are_those_that_the_machine_has(monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    for text, names in (
+        ("cuda:0,1", ["cuda:0", "cuda:1"]),
+        ("cuda:2,cuda:0,2", ["cuda:2", "cuda:0"]),
+        ("cuda", ["cuda:0"]),
+        ("auto", ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cpu", ["cpu"]),
+    ):
+        assert find_devices(text) == (names, None)
+    assert find_devices("cuda:0,3") == (
+        [], "device cuda:3: this machine has 3 CUDA devices for torch"
+    )  # fmt: skip
+    for text in ("cuda:0,", "gpu:0", "cuda:x"):
+        with pytest.raises(SettingsError, match="device: auto, cpu, cuda"):
+            find_devices(text)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scanning
 from scipy.stats import mannwhitneyu
 
 from flickerscope.cli import run
@@ -17,9 +18,10 @@ from flickerscope.report.overview.page import overview_figure
 from flickerscope.scan.drawing import overview_of_sets
 from flickerscope.scan.gate import find_shifts_above
 from flickerscope.scan.job import Choices
+from flickerscope.scan.local import local_engine
 from flickerscope.scan.pool import run_here
 from flickerscope.scan.sets import load_set, measure_folder
-from flickerscope.scan.unpaired.run import find_clips, run_unpaired
+from flickerscope.scan.unpaired.run import LoneClip, find_clips, run_unpaired
 from flickerscope.scan.unpaired.summary import gather_sets, summarize_sets
 from flickerscope.settings import Settings
 from flickerscope.stats import hodges_lehmann, summarize_shift
@@ -229,6 +231,16 @@ def test_the_command_shows_shifts_and_refuses_what_is_about_pairs(folders, tmp_p
 def test_a_model_of_the_references_name_is_refused(tmp_path) -> None:
     with pytest.raises(SettingsError, match="give the model another one by --pred NAME="):
         find_clips({"references": str(tmp_path / "a")}, str(tmp_path))
+
+
+def test_a_clip_that_takes_too_long_is_given_up(tmp_path) -> None:
+    clip = LoneClip(role="ref", model="references", name="1.mp4", path="1.mp4", prompt=None)
+    with local_engine(device="cpu", workers=1, timeout=0.1) as means:
+        summary = run_unpaired(
+            [clip], tmp_path, choices=Choices(settings=QUICK), engine=means.engine,
+            work=scanning.hang,
+        )  # fmt: skip
+    assert [lost["reason"] for lost in summary["not_measured"]] == ["1.mp4: took longer than 0.1 s"]
 
 
 def test_a_folder_without_videos_is_refused(tmp_path) -> None:

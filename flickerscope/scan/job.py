@@ -136,6 +136,11 @@ class Job:
     saved: str | None = None
     """The reference's measurement as JSON, where there is one instead of a file."""
 
+    @property
+    def files(self) -> int:
+        """How many it reads, which is what its time is limited by."""
+        return 1 + len(self.preds)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipJob:
@@ -144,6 +149,11 @@ class ClipJob:
     path: str
     choices: Choices
     device: str = "cpu"
+
+    @property
+    def files(self) -> int:
+        """How many it reads."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,11 @@ class LengthJob:
     paths: tuple[str, ...]
     choices: Choices
 
+    @property
+    def files(self) -> int:
+        """How many it reads."""
+        return len(self.paths)
+
 
 def find_segment(
     pairs: Sequence[tuple[str, str]],

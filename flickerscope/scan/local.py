@@ -10,8 +10,6 @@ from functools import partial
 from typing import Any, Final
 
 from flickerscope.errors import DeviceError, SettingsError
-from flickerscope.scan.job import ClipJob, Job
-from flickerscope.scan.lengths import LengthJob
 from flickerscope.scan.pool import Outcome, Pool
 
 __all__ = ["Computing", "limit_of", "local_engine"]
@@ -98,18 +96,17 @@ def find_devices(text: str) -> tuple[list[str], str | None]:
 
 
 def limit_of(timeout: float | None) -> Callable[[Any], float | None] | None:
-    """Seconds for a job: the limit of a clip for each of its files; raises `SettingsError`."""
+    """Seconds for a job: the limit of a clip for each of its ``files``, and none for a job that has
+    no such number; raises `SettingsError`.
+    """
     if timeout is None:
         return None
     if not 0 < timeout < float("inf"):
         raise SettingsError(f"timeout: a positive number of seconds, got {timeout}")
 
     def seconds(job: Any) -> float | None:
-        if isinstance(job, Job):
-            return timeout * (1 + len(job.preds))
-        if isinstance(job, LengthJob):
-            return timeout * len(job.paths)
-        return timeout if isinstance(job, ClipJob) else None
+        files = getattr(job, "files", None)
+        return None if files is None else timeout * files
 
     return seconds
 

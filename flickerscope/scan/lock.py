@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ __all__ = ["locked"]
 
 FAR: Final = 1 << 30
 """The byte that is locked on Windows, where nobody else could read it."""
+HELD: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+"""Errors that mean that somebody else has the lock; others, that there can be none."""
 
 
 @contextmanager
 def locked(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    """Hold a text file, opened to be added to; raises `OutputError` where somebody else does.
+    """Hold a text file, opened to be added to; raises `OutputError` where somebody else does, or
+    where the file system has no locks.
 
     The system lets go of it when the process ends, however it ends.
     """
@@ -31,10 +35,15 @@ def locked(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
         try:
             _hold(file)
         except OSError as error:
-            raise OutputError(
-                f"{Path(path).parent}: another run is writing there; wait for it, or name another "
-                "folder"
-            ) from error
+            folder = Path(path).parent
+            if error.errno in HELD:
+                what = "another run is writing there; wait for it, or name another folder"
+            else:
+                what = (
+                    f"no file can be locked there ({error.strerror or error}); name a folder on "
+                    "another file system, such as a local disk"
+                )
+            raise OutputError(f"{folder}: {what}") from error
         yield file
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, Literal, Protocol
 
-from flickerscope.errors import InputError, SettingsError, TooShortError
+from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
 
 __all__ = ["Engine", "Outcome", "Pool", "run_here", "run_jobs"]
 
@@ -93,7 +95,8 @@ class Pool:
             limit: seconds that a job may take, if there is a limit.
 
         Raises:
-            RuntimeError: a bug in ``function``, with its traceback; or no process can be started.
+            RuntimeError: a bug in ``function``, with its traceback.
+            DeviceError: no process can be started.
         """
         waiting = iter(enumerate(jobs))
         busy: dict[Any, _Worker] = {}  # by connection
@@ -204,7 +207,7 @@ class _Worker:
             self.process.join(PATIENCE)  # its end was seen before its exit code is known
             self.stop()
             if not self.has_started:
-                raise RuntimeError(f"a worker process cannot start: {self._cause()}") from error
+                raise DeviceError(f"a worker process cannot start: {self._cause()}") from error
             return _outcome(self.index, CRASHED, None, self._cause())
         if status == STARTED:
             self.has_started = True
@@ -239,6 +242,7 @@ class _Worker:
 def _serve(connection: Connection) -> None:
     """Life of a worker process: until the other end is gone, however that came about."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of whoever started it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     has_started = False
     try:
         while True:
@@ -253,6 +257,14 @@ def _serve(connection: Connection) -> None:
                 connection.send((BUG, None, traceback.format_exc()))
     except (EOFError, OSError):
         return
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, also in the middle of a job."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _attempt(function: Callable[[Any], Any], job: Any) -> tuple[str, Any, str | None]:

@@ -25,6 +25,11 @@ class LoneJob:
     saved: str | None = None
     """Its measurement as JSON, where there is one instead of a file."""
 
+    @property
+    def files(self) -> int:
+        """How many it reads."""
+        return 1
+
 
 def run_lone(job: LoneJob) -> list[Result]:
     """The readings of one clip."""
