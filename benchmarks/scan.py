@@ -108,6 +108,8 @@ def timed(function: Callable[[Any], Any], job: Any) -> tuple[Any, float]:
     """With the processor time that it took."""
     before = time.process_time()
     value = function(job)
+    if isinstance(value, Iterator):
+        value = list(value)
     return value, time.process_time() - before
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +46,16 @@ def content(number: int) -> dict[str, Any]:
     }
 
 
-def work(job: Job) -> list[Result]:
-    results = []
+def work(job: Job) -> Iterator[Result]:
     for pred in job.preds:
         time.sleep(0.002)
         if "deadly" in pred:
             os.kill(os.getpid(), signal.SIGKILL)
         number = int(Path(pred).stem.split("-")[0])
-        results.append(Result(content=content(number), seconds=0.002))
-    return results
+        yield Result(content=content(number), seconds=0.002)
 
 
-def slow_work(job: Job) -> list[Result]:
+def slow_work(job: Job) -> Iterator[Result]:
     time.sleep(0.05)
     return work(job)
 

@@ -7,14 +7,20 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scanning
 
 from flickerscope.errors import OutputError
+from flickerscope.scan.job import Choices
 from flickerscope.scan.ledger import RECORDS
-from flickerscope.scan.run import SUMMARY, TABLE
+from flickerscope.scan.pairing import Pairing
+from flickerscope.scan.pool import run_here
+from flickerscope.scan.run import SUMMARY, TABLE, run_scan
+from flickerscope.settings import Settings
 
 SCRIPT = Path(__file__).with_name("scanning.py")
 PAIRS = 120
@@ -71,6 +77,29 @@ def test_workers_that_are_killed_take_their_clips_only(tmp_path: Path) -> None:
     lost = [(clip["model"], clip["name"]) for clip in summary["not_measured"]]
     assert lost == [("a", f"{number}-deadly.mp4") for number in (3, 4, 17)]
     assert "ended by SIGKILL" in summary["not_measured"][0]["reason"]
+
+
+def test_each_record_is_on_the_disk_before_the_next_clip_is_measured(tmp_path: Path) -> None:
+    """Also within a job, and where it was done before and its process was lost."""
+    done: list[Any] = []
+
+    def work(job: Any) -> Iterator[Any]:
+        for result in scanning.work(job):
+            lines = (tmp_path / RECORDS).read_bytes().count(b"\n")
+            assert lines == len(done)
+            done.append(lines)
+            yield result
+
+    def twice(function: Any, jobs: Any) -> Iterator[Any]:
+        for outcome in run_here(function, jobs):
+            yield outcome
+            if outcome.status == "part":
+                yield outcome
+
+    pairing = Pairing(tuple(scanning.pairs(12)), ())
+    choices = Choices(settings=Settings(segment=16))
+    run_scan(pairing, tmp_path, choices=choices, engine=twice, work=work)
+    assert len(done) == (tmp_path / RECORDS).read_bytes().count(b"\n") == 12
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from flickerscope.errors import DeviceError, InputError, SettingsError, TooShort
 from flickerscope.scan.job import Choices, ClipJob, Job
 from flickerscope.scan.lengths import LengthJob
 from flickerscope.scan.local import find_devices, limit_of
-from flickerscope.scan.pool import Outcome, Pool, run_jobs
+from flickerscope.scan.pool import Outcome, Pool, run_here, run_jobs
 from flickerscope.scan.unpaired.content import LoneJob
 
 
@@ -138,6 +139,26 @@ def test_a_process_at_work_ends_with_the_one_that_started_it(tmp_path: Path) -> 
         assert begun.exists()
         run.kill()
         assert run.communicate(timeout=10) == (b"", None)
+
+
+def count(job: tuple[int, str]) -> Iterator[int]:
+    """Numbers one by one, and an end that is not always a good one."""
+    most, end = job
+    yield from range(most)
+    work((end, "x"))
+
+
+def test_what_a_job_yields_comes_before_its_end_and_is_kept_where_that_is_bad() -> None:
+    jobs = [(3, "ok"), (2, "die"), (1, "broken"), (0, "ok")]
+    with Pool(1) as pool:
+        found = list(pool.run(count, jobs))
+    for index, (most, status) in enumerate([(3, "ok"), (2, "failed"), (1, "failed"), (0, "ok")]):
+        *parts, end = [outcome for outcome in found if outcome.index == index]
+        assert [(o.status, o.part, o.value) for o in parts] == [("part", i, i) for i in range(most)]
+        assert (end.status, end.value) == (status, None)
+    assert by_index(list(run_here(count, [jobs[0], jobs[2]])))[:4] == [
+        *(outcome for outcome in found if outcome.index == 0)
+    ]
 
 
 def test_a_pool_keeps_its_processes_from_one_run_to_the_next() -> None:

@@ -219,7 +219,7 @@ class _Tasks:
         owed = self.busy[task]
         answer = _answer(self._cluster.ray, task)
         if answer is not None:
-            return replace(answer, index=owed.popleft())
+            return replace(answer, index=owed[0] if answer.status == "part" else owed.popleft())
         del self.busy[task]
         outcome = None
         if owed:  # the first of them was at work

@@ -167,7 +167,7 @@ class Result:
     """Of an error that should not have been."""
 
 
-def run_job(job: Job) -> list[Result]:
+def run_job(job: Job) -> Iterator[Result]:
     """One result for each prediction, in their order; the reference is measured once."""
     from flickerscope.kernel import Workers
     from flickerscope.resources import pick_resources
@@ -176,10 +176,8 @@ def run_job(job: Job) -> list[Result]:
     resources = pick_resources(job.device, threads=choices.threads, memory=choices.memory)
     copies = Copies(choices.cache)
     with Workers.start(resources) as workers, _reference(job, workers, copies) as ref:
-        return [
-            attempt(pred, partial(_compare, pred, ref, job, workers, copies), copies)
-            for pred in job.preds
-        ]
+        for pred in job.preds:
+            yield attempt(pred, partial(_compare, pred, ref, job, workers, copies), copies)
 
 
 @contextmanager

@@ -170,18 +170,19 @@ class Ledger:
     def run(
         self,
         engine: Engine,
-        function: Callable[[Any], Sequence[Result]],
+        function: Callable[[Any], Iterable[Result]],
         groups: Sequence[Group],
         job_of: Callable[[int, Group], Any],
     ) -> None:
         """Have the clips measured, and write what comes back.
 
         A job that takes its process with it is divided, so that the clip that did it is found and
-        the others are measured.
+        the others are measured. What it had given before stays.
 
         Args:
             engine: where.
-            function: one result for each clip of a job.
+            function: one result for each clip of a job; where it yields them, each is written as it
+                comes.
             groups: of clips, a job each.
             job_of: the job for a group, which has this number among them.
         """
@@ -190,12 +191,15 @@ class Ledger:
             alone: list[Group] = []
             for outcome in engine(function, jobs):
                 group = groups[outcome.index]
-                if outcome.status == "ok":
-                    for i, result in zip(group, outcome.value, strict=True):
-                        self._add(i, result)
+                if outcome.status == "part":
+                    self._add(group[outcome.part], outcome.value)
+                elif outcome.status == "ok":
+                    if outcome.value is not None:
+                        for i, result in zip(group, outcome.value, strict=True):
+                            self._add(i, result)
                 elif len(group) > 1:
                     self.log(f"a job of {len(group)} clips is divided: {outcome.reason}")
-                    alone += [(i,) for i in group]
+                    alone += [(i,) for i in group if self._keys[i] not in self._journal]
                 else:
                     self._add(group[0], self._lost(group[0], outcome))
             groups = sorted(alone)
@@ -219,6 +223,8 @@ class Ledger:
         return Result(content=content, seconds=0.0)
 
     def _add(self, i: int, result: Result) -> None:
+        if self._keys[i] in self._journal:  # its job was done again
+            return
         record = {"key": self._keys[i]} | dict(self._heads[i]) | result.content
         self._journal.add(record)
         self._done += 1

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, Literal, Protocol
@@ -22,19 +23,22 @@ __all__ = ["Engine", "Outcome", "Pool", "run_here", "run_jobs"]
 PATIENCE: Final = 5.0
 """Seconds that a process gets to end when it is asked to."""
 STARTED: Final = "started"
+PART: Final = "part"
 BUG: Final = "bug"
 CRASHED: Final = "crashed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one job."""
+    """What became of one job, or a part of what it is to give."""
 
     index: int
     """Of the job."""
-    status: Literal["ok", "not measurable", "failed"]
+    status: Literal["part", "ok", "not measurable", "failed"]
     value: Any = None
-    """What the function returned."""
+    """What the function returned, or yielded for a part; ``None`` where it yields."""
+    part: int = 0
+    """Number of the part."""
     reason: str | None = None
     """Why there is no value."""
     crashed: bool = False
@@ -45,7 +49,11 @@ class Engine(Protocol):
     """What does jobs, such as `Pool.run`: shaped like ``map``."""
 
     def __call__(self, function: Callable[[Any], Any], jobs: Sequence[Any], /) -> Iterator[Outcome]:
-        """The outcome of ``function(job)`` for every job, in any order."""
+        """The outcome of ``function(job)`` for every job, in any order.
+
+        Of a function that yields, before it what comes of a job as *parts*, in their order; a job
+        that is done again gives them again.
+        """
 
 
 Function = Callable[[Any], Any]
@@ -84,7 +92,8 @@ class Pool:
         *,
         limit: Callable[[Any], float | None] | None = None,
     ) -> Iterator[Outcome]:
-        """Call ``function(job)`` for every job; yields outcomes as they come, each job's once.
+        """Call ``function(job)`` for every job; yields outcomes as they come, each job's once, and
+        before it what the function yields, if it does.
 
         Args:
             function: named at the top of a module, as are the classes of jobs and results: they
@@ -106,14 +115,15 @@ class Pool:
             worker.give(index, function, job, limit(job) if limit else None)
 
         try:
-            for index, job in waiting:
+            for index, job in islice(waiting, self.workers):
                 hand(self._idle.pop() if self._idle else _Worker(), index, job)
-                if len(busy) == self.workers:
-                    break
             while busy:
                 for worker in _ready(busy):
                     outcome = worker.receive()
                     if outcome is None:
+                        continue
+                    if outcome.status == PART:
+                        yield outcome
                         continue
                     del busy[worker.connection]
                     if worker.is_whole:
@@ -136,10 +146,10 @@ def run_jobs(function: Function, jobs: Sequence[Any], *, workers: int) -> Iterat
 def run_here(function: Function, jobs: Sequence[Any]) -> Iterator[Outcome]:
     """The same in this process, one after the other: nothing shields it from a crash."""
     for index, job in enumerate(jobs):
-        status, value, reason = _attempt(function, job)
-        if status == BUG:
-            raise RuntimeError(f"a bug:\n{reason}")
-        yield _outcome(index, status, value, reason)
+        for status, value, reason in _attempt(function, job):
+            if status == BUG:
+                raise RuntimeError(f"a bug:\n{reason}")
+            yield _outcome(index, status, value, reason)
 
 
 def _ready(busy: dict[Any, _Worker]) -> list[_Worker]:
@@ -153,6 +163,9 @@ def _ready(busy: dict[Any, _Worker]) -> list[_Worker]:
 def _outcome(index: int, status: Any, value: Any, reason: str | None) -> Outcome:
     if status == CRASHED:
         return Outcome(index=index, status="failed", reason=reason, crashed=True)
+    if status == PART:
+        number, item = value
+        return Outcome(index=index, status=status, value=item, part=number)
     return Outcome(index=index, status=status, value=value, reason=reason)
 
 
@@ -192,7 +205,7 @@ class _Worker:
         self.deadline = None if self.limit is None else time.monotonic() + self.limit
 
     def receive(self) -> Outcome | None:
-        """What it has to say: the outcome of its job, or ``None``, that it has started.
+        """What it has to say: the outcome of its job, a part, or ``None``, that it has started.
 
         Raises what is no fault of the job.
         """
@@ -215,7 +228,8 @@ class _Worker:
             return None
         if status == BUG:
             raise RuntimeError(f"a bug in a worker process:\n{reason}")
-        self.deadline = None
+        if status != PART:
+            self.deadline = None
         return _outcome(self.index, status, value, reason)
 
     def stop(self) -> None:
@@ -250,11 +264,12 @@ def _serve(connection: Connection) -> None:
             if not has_started:  # all that it takes is there: what fails from now on is the job
                 connection.send((STARTED, None, None))
                 has_started = True
-            answer = _attempt(function, job)
-            try:
-                connection.send(answer)
-            except (pickle.PicklingError, AttributeError, TypeError):  # before any byte is sent
-                connection.send((BUG, None, traceback.format_exc()))
+            for answer in _attempt(function, job):
+                try:
+                    connection.send(answer)
+                except (pickle.PicklingError, AttributeError, TypeError):  # before a byte is sent
+                    connection.send((BUG, None, traceback.format_exc()))
+                    break
     except (EOFError, OSError):
         return
 
@@ -267,14 +282,22 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _attempt(function: Callable[[Any], Any], job: Any) -> tuple[str, Any, str | None]:
+def _attempt(function: Callable[[Any], Any], job: Any) -> Iterator[tuple[str, Any, str | None]]:
+    """What comes of a job: its parts, where the function yields, and how it ends."""
+    end: tuple[str, Any, str | None]
     try:
-        return "ok", function(job), None
+        value = function(job)
+        if isinstance(value, Iterator):
+            for part in enumerate(value):
+                yield PART, part, None
+            value = None
+        end = "ok", value, None
     except TooShortError as error:
-        return "not measurable", None, str(error)
+        end = "not measurable", None, str(error)
     except (InputError, SettingsError) as error:
-        return "failed", None, str(error)
+        end = "failed", None, str(error)
     except MemoryError:
-        return CRASHED, None, "out of memory"
+        end = CRASHED, None, "out of memory"
     except Exception:  # noqa: BLE001 - it is raised where it can be seen
-        return BUG, None, traceback.format_exc()
+        end = BUG, None, traceback.format_exc()
+    yield end

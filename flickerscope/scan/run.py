@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -46,7 +46,7 @@ PARQUET: Final = "results.parquet"
 HEAD: Final = ("model", "name", "pred", "ref", "prompt", "seed")
 """What the record of a pair says of it."""
 MOST_PREDS: Final = 8
-"""Predictions that one job holds against their reference: what a killed run may lose."""
+"""Predictions that one job holds against their reference."""
 RECORD_FORMAT: Final = 2
 
 
@@ -63,7 +63,7 @@ def run_scan(
     parquet: bool = False,
     overwrite: bool = False,
     retry_failed: bool = False,
-    work: Callable[[Job], list[Result]] = run_job,
+    work: Callable[[Job], Iterable[Result]] = run_job,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Measure all pairs and write the results into a folder; returns the summary.
@@ -86,7 +86,7 @@ def run_scan(
         parquet: write the table as Parquet too.
         overwrite: drop the records of other clips or settings that the folder holds.
         retry_failed: measure clips again that failed, though neither they nor the settings changed.
-        work: measures a job.
+        work: measures a job; a result for each prediction.
         progress: called at the beginning and after every pair.
 
     Raises:
@@ -130,7 +130,7 @@ def measuring(
     saved: Mapping[str, Saved],
     overwrite: bool,
     retry_failed: bool,
-    work: Callable[[Job], list[Result]],
+    work: Callable[[Job], Iterable[Result]],
     progress: Callable[[Progress], None] | None,
 ) -> Iterator[Path]:
     """Measure pairs; gives the file of their records while nobody else may write beside it.

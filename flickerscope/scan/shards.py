@@ -98,7 +98,7 @@ def run_shard(
     calibration: bool = False,
     overwrite: bool = False,
     retry_failed: bool = False,
-    work: Callable[[Job], list[Result]] = run_job,
+    work: Callable[[Job], Iterable[Result]] = run_job,
     progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Counts, list[dict[str, Any]]]:
     """Measure one part of a scan into a folder of its own, for `merge_shards`.

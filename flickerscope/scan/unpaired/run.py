@@ -108,7 +108,7 @@ def run_unpaired(
     parquet: bool = False,
     overwrite: bool = False,
     retry_failed: bool = False,
-    work: Callable[[LoneJob], list[Result]] = run_lone,
+    work: Callable[[LoneJob], Iterable[Result]] = run_lone,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Measure all clips and write the results into a folder; returns the summary.
