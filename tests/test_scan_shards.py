@@ -233,7 +233,7 @@ def test_the_command_line_measures_a_shard(tmp_path: Path, capsys) -> None:
             (tmp_path / folder / f"{number}.npy").write_bytes(b"broken")
     line = ["scan", str(tmp_path / "pred"), "--ref", str(tmp_path / "ref"), "--shard", "2/3"]
     assert run([*line, "--dry-run"]) == 0
-    assert "1 pairs of 1 model" in capsys.readouterr().out
+    assert "1 pair of 1 model" in capsys.readouterr().out
     assert run([*line, "--fail-above", "3"]) == 2
     assert "give it to flickerscope merge" in capsys.readouterr().err
     out = tmp_path / "out"
