@@ -42,23 +42,35 @@ def _median(a: float, b: float, c: float) -> float:
 
 
 @part
-def _warp_row(picture: Floats, across: Floats, down: Floats, y: int, row: Floats) -> None:
-    """One row of `warp`, bilinear; what points nowhere comes from the border."""
+def _warp_row(
+    picture: Floats, across: Floats, down: Floats, y: int, spare: Floats, row: Floats
+) -> None:
+    """One row of `warp`, bilinear; what points nowhere comes from the border.
+
+    In two passes, as only the first one makes vectors. ``spare``: (3 or more, W).
+    """
     height, width = picture.shape
     right, bottom = np.float32(width - 1), np.float32(height - 1)
-    # Unsigned, so that no index has to be looked at for being negative.
-    last_x, last_y = np.uint32(max(width - 2, 0)), np.uint32(max(height - 2, 0))
-    step_x, step_y = np.uint32(min(1, width - 1)), np.uint32(min(1, height - 1))
-    start = np.float32(y)
+    last_x, last_y = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
+    start, line, none = np.float32(y), np.int32(width), np.int32(0)
+    fx, fy, places = spare[0], spare[1], spare[2].view(np.int32)
     for x in range(width):
         px = max(ZERO, min(right, np.float32(x) + across[x]))
         py = max(ZERO, min(bottom, start + down[x]))
-        ix, iy = min(np.uint32(px), last_x), min(np.uint32(py), last_y)
-        fx, fy = px - np.float32(ix), py - np.float32(iy)
-        a, b = picture[iy, ix], picture[iy, ix + step_x]
-        c, d = picture[iy + step_y, ix], picture[iy + step_y, ix + step_x]
-        upper, lower = a + fx * (b - a), c + fx * (d - c)
-        row[x] = upper + fy * (lower - upper)
+        ix = max(none, min(np.int32(px), last_x))
+        iy = max(none, min(np.int32(py), last_y))
+        fx[x], fy[x] = px - np.float32(ix), py - np.float32(iy)
+        places[x] = iy * line + ix
+    samples = picture.reshape(-1)
+    beside, below = np.uint64(min(1, width - 1)), np.uint64(width if height > 1 else 0)
+    for x in range(width):
+        # Unsigned, so that no index has to be looked at for being negative.
+        i = np.uint64(np.uint32(places[x]))
+        j = i + below
+        a, b = samples[i], samples[i + beside]
+        c, d = samples[j], samples[j + beside]
+        upper, lower = a + fx[x] * (b - a), c + fx[x] * (d - c)
+        row[x] = upper + fy[x] * (lower - upper)
 
 
 @part
@@ -153,11 +165,13 @@ def average_windows(planes: Floats, radius: int, means: Floats) -> None:
 @compiled("void(f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1])")
 def warp(pictures: Floats, flows: Floats, warped: Floats) -> None:
     """Values at the places that flows point to, (N, C, H, W) and (N, 2, H, W); bilinear."""
-    count, channels, height, _ = pictures.shape
+    count, channels, height, width = pictures.shape
+    spare = np.empty((3, width), np.float32)
     for n in range(count):
         for c in range(channels):
             for y in range(height):
-                _warp_row(pictures[n, c], flows[n, 0, y], flows[n, 1, y], y, warped[n, c, y])
+                across, down = flows[n, 0, y], flows[n, 1, y]
+                _warp_row(pictures[n, c], across, down, y, spare, warped[n, c, y])
 
 
 @part
@@ -166,6 +180,7 @@ def _differ(
     gradient: Floats,
     neighbour: Floats,
     flow: Floats,
+    spare: Floats,
     padded: Floats,
     rows: Floats,
     means: Floats,
@@ -177,7 +192,7 @@ def _differ(
     for y in range(height + radius):
         if y < height:
             d, square, still = padded[0, inside], padded[1, inside], anchor[y]
-            _warp_row(neighbour, flow[0, y], flow[1, y], y, d)
+            _warp_row(neighbour, flow[0, y], flow[1, y], y, spare, d)
             for x in range(width):
                 difference = d[x] - still[x]
                 d[x] = difference
@@ -205,6 +220,7 @@ def choose_start(
         flows: (K, N, 2, H, W), becomes the result.
     """
     count, pictures, height, width = neighbours.shape
+    spare = np.empty((3, width), np.float32)
     padded = np.empty((PLANES, width + 2 * radius), np.float32)
     rows = np.empty((PLANES, 2 * radius + 1, width), np.float32)
     still = np.empty((PLANES, height, width), np.float32)
@@ -215,8 +231,8 @@ def choose_start(
             flow = flows[k, n]
             flow[0] = shifts[k, n, 0]
             flow[1] = shifts[k, n, 1]
-            _differ(anchors[n], zero, neighbours[k, n], zero, padded, rows, still)
-            _differ(anchors[n], zero, neighbours[k, n], flow, padded, rows, moved)
+            _differ(anchors[n], zero, neighbours[k, n], zero, spare, padded, rows, still)
+            _differ(anchors[n], zero, neighbours[k, n], flow, spare, padded, rows, moved)
             for y in range(height):
                 for x in range(width):
                     before = still[1, y, x] - still[0, y, x] * still[0, y, x]
@@ -338,6 +354,7 @@ def refine(
     """
     count, pictures, height, width = neighbours.shape
     taps = 2 * radius + 1
+    spare = np.empty((3, width), np.float32)
     padded = np.empty((5, width + 2 * radius), np.float32)
     rows = np.empty((5, taps, width), np.float32)
     gradient = np.empty((2, height, width), np.float32)
@@ -353,7 +370,8 @@ def refine(
             for step in range(steps + 1):
                 planes = FULL_PLANES if step < steps else PLANES
                 wanted = means[:planes]
-                _differ(anchors[n], gradient, neighbours[k, n], flow, padded, rows, wanted)
+                neighbour = neighbours[k, n]
+                _differ(anchors[n], gradient, neighbour, flow, spare, padded, rows, wanted)
                 _keep_better(wanted, flow, cost, best, step == 0)
                 if step < steps:
                     _move(means, gradients, longest, flow)
@@ -486,7 +504,7 @@ def sum_triples(
         sums: (N, 6, rows, columns), becomes the result; see `native.triple_sums`.
     """
     pictures, height, width = at.shape
-    rows = np.empty((6, width), np.float32)
+    spare, rows = np.empty((3, width), np.float32), np.empty((6, width), np.float32)
     inside, speed, plus, minus, after_like, before_like = rows
     columns_sums = np.empty((6, width), np.float32)
     for n in range(pictures):
@@ -494,8 +512,8 @@ def sum_triples(
             inside[:] = ONE
             _inside_row(forward[n], height, y, slack, inside)
             _inside_row(backward[n], height, y, slack, inside)
-            _warp_row(after[n], forward[n, 0, y], forward[n, 1, y], y, plus)
-            _warp_row(before[n], backward[n, 0, y], backward[n, 1, y], y, minus)
+            _warp_row(after[n], forward[n, 0, y], forward[n, 1, y], y, spare, plus)
+            _warp_row(before[n], backward[n, 0, y], backward[n, 1, y], y, spare, minus)
             _blur_as_sampled(at[n], y, forward[n], after_like)
             _blur_as_sampled(at[n], y, backward[n], before_like)
             across, down = forward[n, 0, y], forward[n, 1, y]
@@ -556,48 +574,77 @@ def take_off_blur(pictures: Floats, taps: Floats, band: Floats) -> None:
 
 
 @part
-def _cubic(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """Weights of the four samples around a place between the middle two (Keys 1981, a = -3/4)."""
-    a = np.float32(-0.75)
-    u, three = ONE - t, np.float32(3)
-    one = ((a * (t + ONE) - np.float32(5) * a) * (t + ONE) + np.float32(8) * a) * (
-        t + ONE
-    ) - np.float32(4) * a
-    two = ((a + TWO) * t - (a + three)) * t * t + ONE
-    next_one = ((a + TWO) * u - (a + three)) * u * u + ONE
-    return one, two, next_one, ONE - one - two - next_one
+def _cubic(places: Floats, weights: Floats) -> None:
+    """Weights of the four samples around each place, the middle two beside it.
+
+    Keys 1981, a = -3/4. ``places``: (W,); ``weights``: (4, W), become the result.
+    """
+    a, three = np.float32(-0.75), np.float32(3)
+    five_a, eight_a, four_a = np.float32(5) * a, np.float32(8) * a, np.float32(4) * a
+    first, second, third, fourth = weights[0], weights[1], weights[2], weights[3]
+    for x in range(len(places)):
+        t = places[x] - np.floor(places[x])
+        u, v = ONE - t, t + ONE
+        one = ((a * v - five_a) * v + eight_a) * v - four_a
+        two = ((a + TWO) * t - (a + three)) * t * t + ONE
+        next_one = ((a + TWO) * u - (a + three)) * u * u + ONE
+        first[x], second[x], third[x] = one, two, next_one
+        fourth[x] = ONE - one - two - next_one
 
 
 @part
-def _warp_row_cubic(picture: Floats, across: Floats, down: Floats, y: int, row: Floats) -> None:
-    """One row of `warp`, bicubic; beyond the border the border is repeated."""
+def _warp_row_cubic(
+    picture: Floats, across: Floats, down: Floats, y: int, spare: Floats, row: Floats
+) -> None:
+    """One row of `warp`, bicubic; beyond the border the border is repeated. ``spare``: (10, W)."""
     height, width = picture.shape
     # From two pixels beyond the border on, all four samples are the border's.
     low, right, bottom = np.float32(-3), np.float32(width + 2), np.float32(height + 2)
     start = np.float32(y)
+    px, py = spare[0], spare[1]
     for x in range(width):
-        px = max(low, min(right, np.float32(x) + across[x]))
-        py = max(low, min(bottom, start + down[x]))
-        ix, iy = int(np.floor(px)), int(np.floor(py))
-        x0, x1, x2, x3 = _cubic(px - np.float32(ix))
-        y0, y1, y2, y3 = _cubic(py - np.float32(iy))
+        px[x] = max(low, min(right, np.float32(x) + across[x]))
+        py[x] = max(low, min(bottom, start + down[x]))
+    _cubic(px, spare[2:6])
+    _cubic(py, spare[6:10])
+    x0, x1, x2, x3 = spare[2], spare[3], spare[4], spare[5]
+    y0, y1, y2, y3 = spare[6], spare[7], spare[8], spare[9]
+    samples = picture.reshape(-1)
+    one, two, three, line = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(width)
+    for x in range(width):
+        ix, iy = int(np.floor(px[x])), int(np.floor(py[x]))
+        p, q, r, s = y0[x], y1[x], y2[x], y3[x]
         if 1 <= ix < width - 2 and 1 <= iy < height - 2:
-            left, top = np.uint32(ix - 1), np.uint32(iy - 1)
-            r0, r1 = picture[top], picture[top + np.uint32(1)]
-            r2, r3 = picture[top + np.uint32(2)], picture[top + np.uint32(3)]
-            c1, c2, c3 = left + np.uint32(1), left + np.uint32(2), left + np.uint32(3)
-            a = y0 * r0[left] + y1 * r1[left] + y2 * r2[left] + y3 * r3[left]
-            b = y0 * r0[c1] + y1 * r1[c1] + y2 * r2[c1] + y3 * r3[c1]
-            c = y0 * r0[c2] + y1 * r1[c2] + y2 * r2[c2] + y3 * r3[c2]
-            d = y0 * r0[c3] + y1 * r1[c3] + y2 * r2[c3] + y3 * r3[c3]
-            row[x] = x0 * a + x1 * b + x2 * c + x3 * d
+            # Unsigned, so that no index has to be looked at for being negative.
+            i = np.uint64((iy - 1) * width + ix - 1)
+            j, k, m = i + line, i + two * line, i + three * line
+            a = p * samples[i] + q * samples[j] + r * samples[k] + s * samples[m]
+            b = (
+                p * samples[i + one]
+                + q * samples[j + one]
+                + r * samples[k + one]
+                + s * samples[m + one]
+            )
+            c = (
+                p * samples[i + two]
+                + q * samples[j + two]
+                + r * samples[k + two]
+                + s * samples[m + two]
+            )
+            d = (
+                p * samples[i + three]
+                + q * samples[j + three]
+                + r * samples[k + three]
+                + s * samples[m + three]
+            )
+            row[x] = x0[x] * a + x1[x] * b + x2[x] * c + x3[x] * d
             continue
         total = ZERO
-        for i, weight in enumerate((y0, y1, y2, y3)):
-            line = picture[min(max(iy - 1 + i, 0), height - 1)]
-            a, b = line[min(max(ix - 1, 0), width - 1)], line[min(max(ix, 0), width - 1)]
-            c, d = line[min(max(ix + 1, 0), width - 1)], line[min(max(ix + 2, 0), width - 1)]
-            total += weight * (x0 * a + x1 * b + x2 * c + x3 * d)
+        for n, weight in enumerate((p, q, r, s)):
+            near = picture[min(max(iy - 1 + n, 0), height - 1)]
+            a, b = near[min(max(ix - 1, 0), width - 1)], near[min(max(ix, 0), width - 1)]
+            c, d = near[min(max(ix + 1, 0), width - 1)], near[min(max(ix + 2, 0), width - 1)]
+            total += weight * (x0[x] * a + x1[x] * b + x2[x] * c + x3[x] * d)
         row[x] = total
 
 
@@ -627,10 +674,11 @@ def _see_detail(
 ) -> None:
     """Differences to the neighbours along the motion, where both are inside."""
     height, width = at.shape
+    spare = np.empty((10, width), np.float32)
     for y in range(height):
         ahead, behind = plus[y], minus[y]
-        _warp_row_cubic(after, forward[0, y], forward[1, y], y, ahead)
-        _warp_row_cubic(before, backward[0, y], backward[1, y], y, behind)
+        _warp_row_cubic(after, forward[0, y], forward[1, y], y, spare, ahead)
+        _warp_row_cubic(before, backward[0, y], backward[1, y], y, spare, behind)
         here, share = at[y], inside[y]
         for x in range(width):
             ahead[x] = (ahead[x] - here[x]) * share[x]
