@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from matplotlib.text import Text
 from test_scan_summary import SETTINGS, batch, breaches, record
+from test_scan_unpaired import incoherent, sets
 from test_scan_unpaired import record as lone_record
-from test_scan_unpaired import sets
 
 from flickerscope.cli.running import show
 from flickerscope.cli.scan_summary import scan_summary
@@ -189,14 +189,9 @@ def test_infinite_numbers_are_named_where_json_has_none() -> None:
     assert unfold_infinite(json.loads(to_json(folded))) == row
 
 
-def redrawn(number: int, *, role: str = "pred", reading: bool = False) -> Any:
-    clip = lone_record(20.0, number, role=role)
-    clip["motion"]["video"]["redrawn"] = True
-    return clip if reading else clip | {"headline": {"value": None}}
-
-
 def test_a_clip_by_itself_is_incoherent_only_where_it_has_no_reading(capsys) -> None:
-    found = gather_sets([*sets([10.0] * 6, [10.0] * 6), redrawn(7, reading=True)])
+    read = incoherent(7) | {"headline": {"value": 3.0}}
+    found = gather_sets([*sets([10.0] * 6, [10.0] * 6), read])
     summary = summarize_sets(found, SETTINGS)
     assert summary["models"][0]["incoherent"] == 0
     assert [clip["verdict"] for clip in summary["worst"]] == [""] * 7
@@ -206,8 +201,8 @@ def test_a_clip_by_itself_is_incoherent_only_where_it_has_no_reading(capsys) -> 
 
 @pytest.mark.parametrize("both", [False, True])
 def test_a_set_of_incoherent_clips_lies_infinitely_above_one_of_others(both, capsys) -> None:
-    references = [redrawn(i, role="ref") for i in range(5)] if both else []
-    clips = [*sets([10.0], [10.0]), *references, *(redrawn(i + 9) for i in range(6))]
+    references = [incoherent(i, role="ref") for i in range(5)] if both else []
+    clips = [*sets([10.0], [10.0]), *references, *(incoherent(i + 9) for i in range(6))]
     clips += [] if both else [lone_record(10.0, 30 + i, role="ref") for i in range(5)]
     found = gather_sets(clips)
     summary = summarize_sets(found, SETTINGS)

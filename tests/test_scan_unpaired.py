@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import scanning
@@ -15,12 +17,14 @@ from scipy.stats import mannwhitneyu
 from flickerscope.cli import run
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.report.overview.page import overview_figure
+from flickerscope.report.strict import to_json
 from flickerscope.scan.drawing import overview_of_sets
 from flickerscope.scan.gate import find_shifts_above
 from flickerscope.scan.job import Choices
 from flickerscope.scan.local import local_engine
 from flickerscope.scan.pool import run_here
 from flickerscope.scan.sets import load_set, measure_folder
+from flickerscope.scan.summary import schema
 from flickerscope.scan.unpaired.run import LoneClip, find_clips, run_unpaired
 from flickerscope.scan.unpaired.summary import gather_sets, summarize_sets
 from flickerscope.settings import Settings
@@ -203,6 +207,41 @@ def test_an_interrupted_run_ends_as_one_that_was_not(folders, tmp_path) -> None:
     assert steps[0].resumed == 4
     for name in ("results.jsonl", "results.csv", "summary.json", "summary.png"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_records_and_summary_are_of_the_published_schema(folders, tmp_path) -> None:
+    """Also of clips that are incoherent or broken, and every part of them is in it."""
+    for side, name in (("made", "m0.npy"), ("real", "r0.npy")):
+        (tmp_path / side).mkdir()
+        shutil.copy(folders / side / name, tmp_path / side / name)
+    (tmp_path / "made" / "m9.npy").write_bytes(b"no array")
+    clips = find_clips({"made": str(tmp_path / "made")}, str(tmp_path / "real"))
+    choices = Choices(settings=Settings(segment=16, scales=("block",)), fps="24")
+    run_unpaired(clips, tmp_path / "out", choices=choices, engine=run_here)
+    lines = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [one["status"] for one in records] == ["measured", "measured", "failed"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    torn = [*sets([10.0] * 5, [10.0] * 6), *(incoherent(i) for i in range(5, 12))]
+    published = schema()
+    validator = jsonschema.Draft202012Validator(published)
+    for plain in (
+        *records,
+        summary,
+        json.loads(to_json(summarize_sets(gather_sets(torn), SETTINGS))),
+    ):
+        validator.validate(plain)
+    parts = published["$defs"]
+    assert summary.keys() == parts["unpaired_summary"]["properties"].keys()
+    head = parts["unpaired_record"]["allOf"][0]["properties"].keys()
+    assert records[0].keys() <= head | parts["unpaired_measured"]["properties"].keys()
+
+
+def incoherent(number: int, *, role: str = "pred") -> Any:
+    """A clip whose picture is drawn anew in each frame, and without a reading."""
+    clip = record(10.0, number, role=role)
+    clip["motion"]["video"]["redrawn"] = True
+    return clip | {"headline": {"value": None}}
 
 
 def test_the_figure_shows_shifts_and_the_levels_of_both_sets() -> None:

@@ -39,7 +39,7 @@ KIND: Final = "scan"
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of the summary and of a record."""
+    """The JSON schema (draft 2020-12) of the summaries and of the records of both kinds of scan."""
     text = resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded

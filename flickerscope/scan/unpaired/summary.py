@@ -296,17 +296,18 @@ def _secondary(model: ClipSet, reference: ClipSet) -> list[dict[str, Any]]:
         if name in (FLICKER, ENERGY) or not ours or not theirs:
             continue
         interval = hodges_lehmann(ours, theirs)
-        rows.append(
-            {
-                "name": name,
-                "clips": counts_content(model.counts(name)),
-                "units": len(ours),
-                "reference_units": len(theirs),
-                "shift": interval.estimate,
-                "low": interval.low,
-                "high": interval.high,
-                "p": mann_whitney_p(ours, theirs),
-            }
-        )
+        head = {
+            "name": name,
+            "clips": counts_content(model.counts(name)),
+            "units": len(ours),
+            "reference_units": len(theirs),
+        }
+        numbers = {
+            "shift": interval.estimate,
+            "low": interval.low,
+            "high": interval.high,
+            "p": mann_whitney_p(ours, theirs),
+        }
+        rows.append(head | fold_infinite(numbers))
     adjusted = holm([row["p"] for row in rows])
     return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
