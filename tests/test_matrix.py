@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ from matrix import FRAMES, MATRIX, Clip, amplitudes, write
 from numpy.typing import NDArray
 
 from flickerscope import Measurement, analyze
+from flickerscope.suffixes import VIDEO_SUFFIXES
 
 
 def power_of(measured: Measurement, name: str) -> NDArray[np.float64]:
@@ -49,3 +51,11 @@ def test_a_known_flicker_reads_as_theory_says(clip: Clip, tmp_path: Path) -> Non
         assert pixel.sum() == pytest.approx((amplitude**2).mean(), **off)
         assert mean.sum() == pytest.approx(amplitude.mean() ** 2, **off)
         assert pixel[:-2].sum() <= (clip.within + 1e-5) * pixel.sum() + 0.001
+
+
+def test_a_scan_finds_every_kind_of_file_that_is_measured(
+    media_manifest: list[dict[str, Any]],
+) -> None:
+    ours = {Path(clip.name).suffix for clip in MATRIX}
+    theirs = {Path(item["path"]).suffix.lower() for item in media_manifest}
+    assert ours | theirs <= set(VIDEO_SUFFIXES)
