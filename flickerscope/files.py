@@ -117,7 +117,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def _check_writable(path: str | os.PathLike[str], target: Path) -> None:
     if target.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file")
+        raise OutputError(f"{path or repr(path)}: is a folder; name a file")
     allowed = not target.exists() or os.access(target, os.W_OK)
     if target.is_file() or not target.exists():
         folder = _followed(target).parent

@@ -3,6 +3,7 @@ nothing behind."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -55,6 +56,19 @@ BAD: dict[str, tuple[str, Maker, str]] = {
     "in a file": ("ok.mkv/a.mp4", lambda p, s: None, "no such file"),
     "empty": ("a.mp4", lambda p, s: p.touch(), "the file is empty"),
     "text": ("a.mp4", lambda p, s: p.write_text("hello"), "not a video"),
+    "text as text": ("a.txt", lambda p, s: p.write_text("hello\n" * 99), "is text, not a video"),
+    "gzip": ("a.mp4", lambda p, s: p.write_bytes(gzip.compress(s[".mp4"])), "compressed by gzip"),
+    "a web page": ("a.mp4", lambda p, s: p.write_text("\n<!DOCTYPE html><html>"), "is a web page"),
+    "a list": (
+        "a.mp4",
+        lambda p, s: p.write_text("ffconcat version 1.0\nfile ok.mkv\n"),
+        "is a list of other files, not a video",
+    ),
+    "a playlist": (
+        "a.m3u8",
+        lambda p, s: p.write_text("#EXTM3U\n#EXTINF:1,\nok.mkv\n"),
+        "is a list of other files, not a video",
+    ),
     "text as a picture": ("a.png", lambda p, s: p.write_text("hello"), "no frame can be decoded"),
     "text as json": ("a.json", lambda p, s: p.write_text("hello"), ""),
     "an empty folder": ("a", lambda p, s: p.mkdir(), "holds no pictures; allowed are png"),

@@ -18,7 +18,7 @@ from flickerscope.inputs import open_source
 from flickerscope.inputs.images import ImageSequence
 from flickerscope.inputs.rate import rate_of
 from flickerscope.order import natural_order
-from flickerscope.video import encode
+from flickerscope.video import VideoFile, encode
 
 RNG = np.random.default_rng(4)
 CODECS = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg", ".tif": "tiff", ".tiff": "tiff"}
@@ -188,6 +188,14 @@ def test_a_rate_is_the_nearest_simple_fraction(given: str | float, rate: Fractio
 def test_what_is_no_rate_is_refused(fps: str | float) -> None:
     with pytest.raises(SettingsError, match=r"fps is .*; allowed are numbers from 0.000001 to 1"):
         rate_of(fps)
+
+
+def test_a_percent_sign_in_a_name_is_no_pattern(tmp_path: Path) -> None:
+    path = folder(tmp_path / "f", noise(3), "a{}.png", first=0)
+    save(path / "a%d.png", np.full((32, 32), 7, np.uint8))
+    assert [
+        frame.planes[0].unique().tolist() for frame in VideoFile(path / "a%d.png").frames()
+    ] == [[7]]
 
 
 def test_formats_that_are_read_alike_are_counted_and_others_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from flickerscope.comparison.remarks import swap_warnings
     [
         ("gt.mp4", "pred.mp4", True),
         ("data/real/0001.mp4", "data/generated/0001.mp4", True),
+        ("ground_truth.mp4", "reconstruction.mp4", True),
         ("pred.mp4", "gt.mp4", False),
         ("pred/ref_7.mp4", "pred/gen_7.mp4", True),
         ("clip.mp4", "pred.mp4", False),

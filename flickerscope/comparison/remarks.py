@@ -47,12 +47,14 @@ MADE: Final = frozenset(
         "predictions",
         "preds",
         "recon",
+        "reconstructed",
+        "reconstruction",
         "sample",
         "samples",
     ]
 )
 GIVEN: Final = frozenset(
-    ["groundtruth", "gt", "orig", "original", "real", "ref", "reference", "target"]
+    ["groundtruth", "gt", "orig", "original", "real", "ref", "reference", "target", "truth"]
 )
 """Words in the names of what a model made, and of what it is held against."""
 

@@ -25,6 +25,8 @@ MATRICES |= {8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 11: "smpte2085", 12: "chr
 MATRICES |= {13: "chroma-derived-c", 14: "ictcp"}
 
 
+_LISTS = (b"ffconcat version", b"#EXTM3U")
+"""How files begin that name others: FFmpeg would follow them, and wait for a pipe for ever."""
 _MOST_INDEX_BYTES = 1 << 26
 _MOST_GAPS = 0.05
 """Of all intervals; more than that and the frame rate counts as varying."""
@@ -35,7 +37,7 @@ def check_file(path: str) -> None:
     try:
         kind = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise InputError(f"{path or repr(path)}: no such file") from None
+        raise InputError(f"{path if path.strip() else repr(path)}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if stat.S_ISDIR(kind):
@@ -54,6 +56,8 @@ def check_file(path: str) -> None:
         raise InputError(
             f"{path}: is a git-LFS pointer, not the video; fetch it with 'git lfs pull'"
         )
+    if head.startswith(_LISTS):
+        raise InputError(f"{path}: is a list of other files, not a video; give these")
     if encrypted:
         raise InputError(f"{path}: is encrypted; give a decrypted copy")
 

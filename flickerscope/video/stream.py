@@ -39,7 +39,10 @@ __all__ = [
 _LENIENT: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
+_MOST_OF_FFMPEG = (1 << 31) - 1  # pixels
 _MOST_KEPT = 1 << 24  # bytes of packets
+_TEXT = ("tty", "bin", "adf", "idf", "xbin")
+"""Formats of which FFmpeg draws the letters."""
 _NO_DECODER = "FFmpeg has no decoder for its video; convert it first"
 
 
@@ -105,8 +108,9 @@ class Tally:
 @contextmanager
 def opened(path: str, options: FileOptions) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and the video stream that was asked for, closed at the end."""
-    # With "file:" a colon in a name is no protocol, and no playlist can reach for the network.
-    limits = {"protocol_whitelist": "file"}
+    # With "file:" a colon in a name is no protocol, and no playlist can reach for the network; nor
+    # is a percent sign in the name of a picture a pattern.
+    limits = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
         container = av.open(
             f"file:{path}",
@@ -125,6 +129,8 @@ def opened(path: str, options: FileOptions) -> Iterator[tuple[InputContainer, Vi
 
 def _stream(path: str, container: InputContainer, options: FileOptions) -> VideoStream:
     """The video stream that was asked for; cover art is none."""
+    if container.format.name in _TEXT:
+        raise InputError(f"{path}: is text, not a video")
     streams = video_streams(container)
     if not streams:
         kind = "nothing but cover art" if container.streams.video else "no video stream"
@@ -154,7 +160,7 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
 
 def _backstop(options: FileOptions) -> dict[str, str]:
     """FFmpeg's own limit, wider than ours, since it forgets sizes over it, and pads sizes."""
-    return {"max_pixels": str(2 * options.max_pixels + (1 << 16))}
+    return {"max_pixels": str(min(2 * options.max_pixels + (1 << 16), _MOST_OF_FFMPEG))}
 
 
 def _codec(stream: VideoStream) -> str:

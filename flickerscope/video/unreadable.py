@@ -10,6 +10,15 @@ from flickerscope.errors import InputError
 __all__ = ["check_pixels", "why_unreadable"]
 
 _HEAD = 4096
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+}
 
 
 def check_pixels(path: str, width: int, height: int, most: int) -> None:
@@ -29,6 +38,11 @@ def why_unreadable(path: str, most: int) -> str | None:
             unfinished = head[4:8] == b"ftyp" and not _has_index(file)
     except OSError:
         return None
+    for magic, kind in _PACKED.items():
+        if head.startswith(magic):
+            return f"is compressed by {kind}; unpack it first"
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        return "is a web page, not a video; fetch the video itself"
     if head.startswith(b"YUV4MPEG2 "):
         width, height = (_number(side, head) for side in (b"W", b"H"))
         check_pixels(path, width, height, most)
