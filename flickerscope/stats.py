@@ -70,6 +70,13 @@ class Counts:
     not_measurable: int
     failed: int
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.measured + other.measured,
+            self.not_measurable + other.not_measurable,
+            self.failed + other.failed,
+        )
+
     @property
     def total(self) -> int:
         """All clips that were asked for."""
@@ -99,8 +106,8 @@ class Batch:
     """One endpoint over independent units: a prompt's mean, or that of clips with one reference."""
 
     units: int
-    median: Interval
-    """With its exact two-sided interval, dB."""
+    centre: Interval
+    """The median, or the shift of two sets, with its exact two-sided interval, dB."""
     p: float
     """Of the exact one-sided signed-rank test against 0."""
     lower_bound: float | None
@@ -121,7 +128,7 @@ def judge_batch(energy: Batch, motion: Batch | None) -> BatchVerdict:
     """
     if energy.units < LEAST_UNITS:
         return "too few clips"
-    if motion is not None and motion.units >= LEAST_UNITS and math.isinf(motion.median.estimate):
+    if motion is not None and motion.units >= LEAST_UNITS and math.isinf(motion.centre.estimate):
         return "incoherent"
     if not (energy.higher or energy.materially_higher):
         return "no difference found"
@@ -143,7 +150,7 @@ def summarize_batch(values: Values, *, alpha: float = ALPHA, delta: float = DELT
     enough = len(excess) >= LEAST_UNITS
     return Batch(
         units=len(excess),
-        median=median,
+        centre=median,
         p=p,
         lower_bound=bound,
         higher=enough and p < alpha and median.estimate >= delta,
@@ -167,7 +174,7 @@ def summarize_shift(
     enough = min(len(ours), len(theirs)) >= LEAST_UNITS
     return Batch(
         units=min(len(ours), len(theirs)),
-        median=shift,
+        centre=shift,
         p=p,
         lower_bound=bound,
         higher=enough and p < alpha and shift.estimate >= delta,

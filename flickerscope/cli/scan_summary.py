@@ -104,10 +104,15 @@ def _beyond(summary: Mapping[str, Any]) -> str:
     return "incoherent, inf: above every number, as clips are whose motion is lost\n"
 
 
-def interval_text(row: Mapping[str, Any], *, infinite: str = "incoherent") -> str:
-    """Such as ``+1.2 (+0.4 .. +2.0)``; ``infinite``: a median above every number."""
+def interval_text(
+    row: Mapping[str, Any], centre: str = "median", *, infinite: str = "incoherent"
+) -> str:
+    """Such as ``+1.2 (+0.4 .. +2.0)``.
+
+    ``centre``: name of the number in the middle; ``infinite``: what it is above every number.
+    """
     row = unfold_infinite(row)
-    middle, low, high = (row[name] for name in ("median", "low", "high"))
+    middle, low, high = (row[name] for name in (centre, "low", "high"))
     if middle is None:
         return "none"
     text = infinite if middle == math.inf else _number(middle)

@@ -57,8 +57,7 @@ def _shifts(models: Sequence[Mapping[str, Any]]) -> RenderableType:
             row = model[name]
             head = (str(model["rank"]), printable(model["model"])) if not k else ("", "")
             p = "" if row["p"] is None else f"{row['p']:.2g}"
-            row = unfold_infinite(row)
-            shift = interval_text(row | {"median": row["shift"]})
+            shift = interval_text(row, "shift")
             table.add_row(*head, name, shift, p, f"{row['units']}, {row['reference_units']}")
     return table
 

@@ -45,7 +45,7 @@ def overview_of_sets(sets: Sets, summary: Mapping[str, Any]) -> Overview:
     """What it shows: shifts in the place of excesses, and the readings of the references too."""
     every = sets.models | {sets.reference.name: sets.reference}
     return Overview(
-        summary={**summary, "models": [_shifted(model) for model in summary["models"]]},
+        summary={**summary, "models": [_against(model) for model in summary["models"]]},
         readings={name: _readings(one) for name, one in every.items()},
         pictures=[_picture(one) for one in sets.worst.exhibits],
         citation=summary["citation"] or f"flickerscope {summary['version']}",
@@ -58,11 +58,11 @@ def _unfolded(model: Mapping[str, Any]) -> dict[str, Any]:
     return {**model, **{name: unfold_infinite(model[name]) for name in COLUMNS}}
 
 
-def _shifted(model: Mapping[str, Any]) -> dict[str, Any]:
-    """With the shift where a paired scan has its median, and the units of both sets."""
+def _against(model: Mapping[str, Any]) -> dict[str, Any]:
+    """With the units of both sets."""
     rows = {name: unfold_infinite(model[name]) for name in COLUMNS}
     for row in rows.values():
-        row |= {"median": row["shift"], "units": f"{row['units']}, {row['reference_units']}"}
+        row["units"] = f"{row['units']}, {row['reference_units']}"
     return {**model, **rows}
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.scan.job import Choices, open_header
-from flickerscope.scan.ledger import Engine
+from flickerscope.scan.pool import Engine
 from flickerscope.scan.remote import Copies
 from flickerscope.scan.sets import Saved
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings

@@ -12,12 +12,23 @@ import numpy as np
 
 from flickerscope.stats import Counts, Floats, average_within
 
-__all__ = ["ENERGY", "FLICKER", "ModelReadings", "Reference", "collect", "place_of", "readings_of"]
+__all__ = [
+    "ALONG_MOTION",
+    "ENERGY",
+    "FLICKER",
+    "ModelReadings",
+    "Reference",
+    "collect",
+    "column_of",
+    "place_of",
+    "readings_of",
+]
 
 FLICKER: Final = "motion-compensated flicker"
 ENERGY: Final = "high-frequency energy"
 ALONG_MOTION: Final = ("slow", "moving", "texture", "cb", "cr")
 """Excesses beside the headline's, by the beginning of their names in a record."""
+COLUMNS: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
 
 
 @dataclass(slots=True)
@@ -119,6 +130,11 @@ def readings_of(record: Mapping[str, Any]) -> dict[str, float]:
     if record["status"] != "measured":
         return {}
     return {name: float(value) for name, value in _readings(record) if value is not None}
+
+
+def column_of(name: str) -> str:
+    """Name of a reading's column in a table."""
+    return COLUMNS.get(name) or f"{name.replace(' ', '_')}_db"
 
 
 def place_of(record: Mapping[str, Any]) -> float | None:

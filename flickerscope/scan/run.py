@@ -31,6 +31,7 @@ __all__ = [
     "FIGURE",
     "SUMMARY",
     "TABLE",
+    "files_of",
     "head_of",
     "measuring",
     "run_scan",
@@ -96,7 +97,7 @@ def run_scan(
         OutputError: the results cannot be written, or another run writes there.
     """
     saved = saved or {}
-    choices = with_segment(pairing.pairs, choices, engine, saved)
+    choices = with_segment(files_of(pairing.pairs), choices, engine, saved)
     with measuring(
         pairing.pairs, out, choices=choices, engine=engine, devices=devices, saved=saved,
         overwrite=overwrite, retry_failed=retry_failed, work=work, progress=progress,
@@ -108,13 +109,12 @@ def run_scan(
 
 
 def with_segment(
-    pairs: Sequence[Pair], choices: Choices, engine: Engine, saved: Mapping[str, Saved]
+    files: Sequence[tuple[str, str]], choices: Choices, engine: Engine, saved: Mapping[str, Saved]
 ) -> Choices:
-    """The choices with the segment length that all pairs have; raises `SettingsError`."""
-    check_form(choices, [path for pair in pairs for path in (pair.pred, pair.ref)])
+    """The choices with the segment length that all pairs of files have; raises `SettingsError`."""
+    check_form(choices, [path for pair in files for path in pair])
     if choices.settings.segment is not None:
         return choices
-    files = [(pair.pred, pair.ref) for pair in pairs]
     segment = find_segment(files, choices, engine, saved=saved)
     return replace(choices, settings=choices.settings.with_changes(segment=segment))
 
@@ -156,6 +156,11 @@ def measuring(
         groups = group_by([pair.ref for pair in pairs], ledger.missing, MOST_PREDS)
         ledger.run(engine, work, groups, job_of)
         yield ledger.finish()
+
+
+def files_of(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    """Prediction and reference of each pair."""
+    return [(pair.pred, pair.ref) for pair in pairs]
 
 
 def head_of(pair: Pair) -> dict[str, Any]:

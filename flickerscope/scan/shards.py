@@ -21,7 +21,7 @@ from flickerscope.scan.journal import KEY, fingerprint, read_records
 from flickerscope.scan.ledger import LOG, RECORDS, Engine, Progress, group_by
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pairing import Pairing, Unpaired
-from flickerscope.scan.run import SUMMARY, head_of, measuring, with_segment, write_results
+from flickerscope.scan.run import SUMMARY, files_of, head_of, measuring, with_segment, write_results
 from flickerscope.scan.sets import Saved
 from flickerscope.settings import Settings
 from flickerscope.stats import Counts
@@ -111,7 +111,7 @@ def run_shard(
     if (Path(out) / SUMMARY).exists():
         raise SettingsError(f"{out}: holds the results of a whole scan; name another folder")
     saved = saved or {}
-    choices = with_segment(pairing.pairs, choices, engine, saved)
+    choices = with_segment(files_of(pairing.pairs), choices, engine, saved)
     numbers = shard.pick([pair.ref for pair in pairing.pairs])
     pairs = [pairing.pairs[i] for i in numbers]
     with measuring(

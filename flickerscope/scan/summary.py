@@ -62,9 +62,7 @@ def summarize(
     """
     left_out: Counter[tuple[str, str]] = Counter((file.model, file.role) for file in unpaired)
     models = gathered.models
-    totals = [model.counts() for model in models.values()]
-    counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
-                                            for c in totals), strict=True)))  # fmt: skip
+    counts = sum((model.counts() for model in models.values()), Counts(0, 0, 0))
     along = any(model.counts(FLICKER).measured for model in models.values())
     primary = FLICKER if along else ENERGY
     summaries = [_model(model, left_out) for model in models.values()]
@@ -149,9 +147,9 @@ def _endpoint(model: ModelReadings, name: str, batch: Batch | None) -> dict[str,
         empty = dict.fromkeys(("median", "low", "high", "p", "lower_bound"))
         return head | fold_infinite(empty | {"higher": False, "materially_higher": False})
     numbers = {
-        "median": batch.median.estimate,
-        "low": batch.median.low,
-        "high": batch.median.high,
+        "median": batch.centre.estimate,
+        "low": batch.centre.low,
+        "high": batch.centre.high,
         "p": batch.p,
         "lower_bound": batch.lower_bound,
         "higher": batch.higher,

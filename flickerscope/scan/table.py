@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from flickerscope.report.cells import safe_name, safe_text, write_csv
-from flickerscope.scan.readings import ENERGY, FLICKER, readings_of
+from flickerscope.scan.readings import ENERGY, FLICKER, column_of, readings_of
 
 __all__ = ["Table", "row_of", "scan_table", "table_of"]
 
 IDENTITY: Final = ("model", "name", "prompt", "seed", "pred", "ref", "status", "reason")
-VERDICT: Final = ("verdict", "flicker_db", "energy_db")
+VERDICT: Final = ("verdict", column_of(FLICKER), column_of(ENERGY))
 OF_SIDES: Final = ("flicker", "coverage", "area", "texture", "pop", "speed")
 """Motion-compensated readings of either side."""
-RENAMED: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
         return row
     row["verdict"] = record["verdict"]["text"]
     for name, value in readings_of(record).items():
-        row[RENAMED.get(name) or f"{name.replace(' ', '_')}_db"] = value
+        row[column_of(name)] = value
     for role in ("pred", "ref"):
         for name in OF_SIDES:
             row[f"{role}_{name}"] = (record["motion"][role] or {}).get(name)

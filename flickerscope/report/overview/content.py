@@ -69,6 +69,11 @@ class Overview:
     readings are then levels, dB re 1 code^2."""
 
     @property
+    def centre(self) -> str:
+        """Name of the number in the middle of a model's interval."""
+        return "median" if self.reference is None else "shift"
+
+    @property
     def rows(self) -> list[Mapping[str, Any]]:
         """Sets of clips whose readings are shown."""
         return self.models if self.reference is None else [*self.models, self.reference]

@@ -37,7 +37,6 @@ UNITS: Final = 0.34
 """Inches of the column of their number."""
 AXIS: Final = 0.36
 """Inches under an axis for its labels."""
-ENDS: Final = ("low", "median", "high")
 MARKS: Final = {"flicker": "o", "energy": "D"}
 VERDICTS: Final = {
     "flickers more": ("flickers more", ORANGE),
@@ -56,7 +55,7 @@ def _shown_endpoints(shown: Overview) -> list[str]:
     return [
         name
         for name in ENDPOINTS
-        if any(model[name]["median"] is not None for model in shown.models)
+        if any(model[name][shown.centre] is not None for model in shown.models)
     ]
 
 
@@ -75,9 +74,10 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
     names, models = _shown_endpoints(shown), shown.models
     height = ROW * len(models)
     head = HEAD + 0.12
+    ends = "low", shown.centre, "high"
 
     def draw(page: Page, top: float, letter: str) -> None:
-        beyond = _is_beyond(model[name][end] for model in models for name in names for end in ENDS)
+        beyond = _is_beyond(model[name][end] for model in models for name in names for end in ends)
         key = "; ".join(
             f"{'filled' if name == 'flicker' else 'open'}: {name if beyond else ENDPOINTS[name]}"
             for name in names
@@ -98,7 +98,7 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
         for k, model in enumerate(models):
             baseline = top + head + ROW * (k + 0.5) + 0.035
             _model_row(page, shown, model, baseline, columns)
-        _finish(axes, [model[name][end] for model in models for name in names for end in ENDS],
+        _finish(axes, [model[name][end] for model in models for name in names for end in ends],
                 len(models), label="shift (dB)" if shown.reference else "excess (dB)")  # fmt: skip
         for k, model in enumerate(models):
             for place, name in enumerate(names):
@@ -121,16 +121,16 @@ def _model_row(
     name = shorten(literal(model["model"]), _name_width(shown) - 0.25, SMALL)
     page.text(MARGIN + 0.18, y, name, size=SMALL, color=look.colour, gid=f"model/{model['model']}")
     for x, endpoint in zip(columns, _shown_endpoints(shown), strict=True):
-        page.text(x - UNITS, y, _numbers(model[endpoint]), size=SMALL, ha="right")
+        page.text(x - UNITS, y, _numbers(model[endpoint], shown.centre), size=SMALL, ha="right")
         page.text(x, y, str(model[endpoint]["units"]), size=SMALL, color=GREY, ha="right")
     text, colour = VERDICTS.get(model["verdict"], (model["verdict"], INK))
     page.text(WIDTH - MARGIN, y, text, size=SMALL, color=colour, ha="right")
 
 
-def _numbers(row: Mapping[str, Any]) -> str:
-    if row["median"] is None:
+def _numbers(row: Mapping[str, Any], centre: str) -> str:
+    low, middle, high = (row[end] for end in ("low", centre, "high"))
+    if middle is None:
         return "no reading"
-    low, middle, high = (row[end] for end in ENDS)
     if middle == math.inf:
         return "incoherent" if low in (None, math.inf) else f"incoherent (> {decibels(low)})"
     text = _number(middle)
@@ -143,7 +143,8 @@ def _number(value: float) -> str:
 
 def _interval(axes: Axes, model: Mapping[str, Any], name: str, y: float, shown: Overview) -> None:
     row, colour = model[name], shown.look(model["model"]).colour
-    if row["median"] is None:
+    middle = row[shown.centre]
+    if middle is None:
         return
     if row["low"] is not None:
         ends = [_within(axes, row[end]) for end in ("low", "high")]
@@ -151,7 +152,6 @@ def _interval(axes: Axes, model: Mapping[str, Any], name: str, y: float, shown: 
         for place, value in zip(ends, (row["low"], row["high"]), strict=True):
             if math.isinf(value):
                 _arrow(axes, place, y, value, colour)
-    middle = row["median"]
     axes.plot(
         _within(axes, middle), y, marker=_pointing(middle) if math.isinf(middle) else MARKS[name],
         markersize=4.2 if name == "flicker" else 3.6,

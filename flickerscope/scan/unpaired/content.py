@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flickerscope.scan.job import Choices, Result, attempt, open_clip, vbench_content
 from flickerscope.scan.remote import Copies
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from flickerscope.measurement import Measurement
 
 __all__ = ["LoneJob", "lone_content", "run_lone"]
+
+WHOLE: Final = (
+    *("citation", "unit", "deviation", "headline", "motion", "energy", "pulses", "motion_map"),
+    *("results", "floor_db"),
+)
+"""Parts of the report that are kept as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ def lone_content(result: Measurement) -> dict[str, Any]:
     video = report["videos"][0]
     energy = video["energy"]
     name = key(energy["plane"], energy["scale"])
-    (side,) = (video["input"],)
+    side = video["input"]
     return {
         "segment": result.segment,
         "input": {item: side[item] for item in OF_INPUT},
@@ -89,10 +95,3 @@ def lone_content(result: Measurement) -> dict[str, Any]:
         "warnings": report["warnings"],
         "notes": report["notes"],
     }
-
-
-WHOLE = (
-    *("citation", "unit", "deviation", "headline", "motion", "energy", "pulses", "motion_map"),
-    *("results", "floor_db"),
-)
-"""Parts of the report that are kept as they are."""

@@ -12,14 +12,13 @@ from flickerscope import __version__
 from flickerscope.errors import SettingsError
 from flickerscope.report.cells import safe_name, safe_text
 from flickerscope.scan.finding import find_videos, stem_of
-from flickerscope.scan.job import Choices, Result, check_form
+from flickerscope.scan.job import Choices, Result
 from flickerscope.scan.journal import fingerprint, read_records
 from flickerscope.scan.ledger import Engine, Group, Progress, identities_of, open_ledger
-from flickerscope.scan.lengths import find_segment
 from flickerscope.scan.pairing import INDEXED, few_units
-from flickerscope.scan.readings import ENERGY, FLICKER
+from flickerscope.scan.readings import ENERGY, FLICKER, column_of
 from flickerscope.scan.remote import join
-from flickerscope.scan.run import write_files
+from flickerscope.scan.run import with_segment, write_files
 from flickerscope.scan.sets import Saved
 from flickerscope.scan.table import table_of
 from flickerscope.scan.unpaired.content import LoneJob, run_lone
@@ -34,9 +33,7 @@ from flickerscope.scan.vbench import vbench_texts
 __all__ = ["LoneClip", "find_clips", "run_unpaired"]
 
 RECORD_FORMAT: Final = 1
-COLUMNS: Final = ("role", "model", "name", "prompt", "path", "status", "reason", "flicker_db",
-                  "energy_db")  # fmt: skip
-RENAMED: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
+IDENTITY: Final = ("role", "model", "name", "prompt", "path", "status", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +114,7 @@ def run_unpaired(
     is gone on with, and the results are the same byte for byte.
     """
     saved = saved or {}
-    check_form(choices, [clip.path for clip in clips])
-    if choices.settings.segment is None:
-        pairs = [(clip.path, clip.path) for clip in clips]
-        segment = find_segment(pairs, choices, engine, saved=saved)
-        choices = replace(choices, settings=choices.settings.with_changes(segment=segment))
+    choices = with_segment([(clip.path, clip.path) for clip in clips], choices, engine, saved)
     heads = [
         {name: getattr(clip, name) for name in ("role", "model", "name", "path", "prompt")}
         for clip in clips
@@ -159,7 +152,7 @@ def run_unpaired(
 
             return draw_sets(sets, summary)
 
-        table = table_of(read, _row, COLUMNS)
+        table = table_of(read, _row, (*IDENTITY, column_of(FLICKER), column_of(ENERGY)))
         write_files(
             records, summary, table, draw if figure else None, parquet=parquet,
             further=vbench_texts(read(), lambda record: dict(levels_of(record))),
@@ -169,13 +162,13 @@ def run_unpaired(
 
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     """A clip: levels in dB re 1 code^2."""
-    row = {name: record[name] for name in COLUMNS if name in record}
+    row = {name: record[name] for name in IDENTITY}
     row |= {name: safe_name(row[name]) for name in ("name", "path")}
-    row |= {name: safe_text(row.get(name)) for name in ("model", "prompt", "reason")}
+    row |= {name: safe_text(row[name]) for name in ("model", "prompt", "reason")}
     if record["status"] != "measured":
         return row
     for name, value in levels_of(record):
-        row[RENAMED.get(name) or f"{name.replace(' ', '_')}_db"] = value
+        row[column_of(name)] = value
     if record.get("vbench") is not None:
         row["vbench_temporal_flickering"] = record["vbench"]["temporal_flickering"]
     motion, side = record["motion"]["video"] or {}, record["input"]

@@ -14,7 +14,7 @@ from flickerscope import __version__
 from flickerscope.report.strict import fold_infinite
 from flickerscope.scan.gather import Exhibit, Worst
 from flickerscope.scan.pooled import Pooled
-from flickerscope.scan.readings import ENERGY, FLICKER
+from flickerscope.scan.readings import ALONG_MOTION, ENERGY, FLICKER
 from flickerscope.scan.summary import counts_content, pooled_content, ranked
 from flickerscope.settings import Settings
 from flickerscope.stats import (
@@ -37,7 +37,6 @@ FORMAT: Final = 1
 KIND: Final = "unpaired scan"
 REFERENCE: Final = "references"
 """Stands for the set that all models are held against."""
-ALONG_MOTION: Final = ("slow", "moving", "texture", "cb", "cr")
 
 
 @dataclass(slots=True)
@@ -181,10 +180,7 @@ def summarize_sets(sets: Sets, settings: Settings) -> dict[str, Any]:
         sets: from the records of every clip.
         settings: of the scan, with its segment length.
     """
-    every = [sets.reference, *sets.models.values()]
-    totals = [one.counts() for one in every]
-    counts = Counts(*(sum(c) for c in zip(*((c.measured, c.not_measurable, c.failed)
-                                            for c in totals), strict=True)))  # fmt: skip
+    counts = sum((model.counts() for model in sets.models.values()), sets.reference.counts())
     along = bool(sets.reference.units(FLICKER)) and any(
         model.units(FLICKER) for model in sets.models.values()
     )
@@ -269,9 +265,9 @@ def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None
         found = level | empty | {"higher": False, "materially_higher": False}
         return head | fold_infinite(found)
     numbers = level | {
-        "shift": batch.median.estimate,
-        "low": batch.median.low,
-        "high": batch.median.high,
+        "shift": batch.centre.estimate,
+        "low": batch.centre.low,
+        "high": batch.centre.high,
         "p": batch.p,
         "lower_bound": batch.lower_bound,
         "above": _above(model.units(name), reference.units(name)),
