@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from flickerscope.cli import run
 from flickerscope.errors import InputError, SettingsError
 from flickerscope.report.overview.page import overview_figure
 from flickerscope.report.strict import to_json
+from flickerscope.report.style import paper
 from flickerscope.scan.drawing import overview_of_sets
 from flickerscope.scan.gate import find_shifts_above
 from flickerscope.scan.job import Choices
@@ -251,6 +253,20 @@ def test_the_figure_shows_shifts_and_the_levels_of_both_sets() -> None:
     assert "Shift against the references" in texts
     assert any(text.startswith("+4.0 (") for text in texts)
     assert "references" in texts and texts.count("6, 6") == 2
+
+
+def test_the_units_of_both_sets_have_room_beside_the_shift() -> None:
+    found = gather_sets(sets(np.arange(14, 20), np.arange(10, 16)))
+    summary = summarize_sets(found, SETTINGS)
+    for name in ("flicker", "energy"):
+        summary["models"][0][name] |= {"units": 1000, "reference_units": 1000}
+    figure = overview_figure(overview_of_sets(found, summary))
+    with paper():
+        row = ("+4.0 (", "1000, 1000", "flickers more")
+        texts = [text for text in figure.texts if text.get_text().startswith(row)]
+        boxes = sorted((text.get_window_extent() for text in texts), key=lambda box: box.x0)
+    assert len(boxes) == 5
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
 
 
 def test_the_command_shows_shifts_and_refuses_what_is_about_pairs(folders, tmp_path, capsys):

@@ -34,7 +34,9 @@ __all__ = ["panels"]
 ROW: Final = 0.2
 TALL_ROW: Final = 0.27
 UNITS: Final = 0.34
-"""Inches of the column of their number."""
+"""Inches of the column of their number, at least."""
+NUMBERS: Final = 1.14
+"""Inches of the column of a median with its interval."""
 AXIS: Final = 0.36
 """Inches under an axis for its labels."""
 MARKS: Final = {"flicker": "o", "energy": "D"}
@@ -92,8 +94,9 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
         page.heading(MARGIN, top, letter, f"{what} the references", below, INNER)
         left = MARGIN + _name_width(shown)
         right = WIDTH - MARGIN - 1.05
-        columns = [right - 1.48 * k for k in range(len(names))][::-1]
-        axes = page.axes(left, top + head, columns[0] - 1.5 - left, height)
+        units = _units_width(shown)
+        columns = [right - (NUMBERS + units) * k for k in range(len(names))][::-1]
+        axes = page.axes(left, top + head, columns[0] - NUMBERS - units - 0.02 - left, height)
         _column_heads(page, shown, columns, top + head - 0.03)
         for k, model in enumerate(models):
             baseline = top + head + ROW * (k + 0.5) + 0.035
@@ -107,9 +110,14 @@ def _medians(shown: Overview) -> tuple[float, Draw]:
     return head + height + AXIS, draw
 
 
+def _units_width(shown: Overview) -> float:
+    texts = [str(model[name]["units"]) for model in shown.models for name in ENDPOINTS]
+    return max(UNITS, *(text_width(text, SMALL) + 0.08 for text in texts))
+
+
 def _column_heads(page: Page, shown: Overview, columns: list[float], y: float) -> None:
     for x, name in zip(columns, _shown_endpoints(shown), strict=True):
-        page.text(x - UNITS, y, f"{name}, dB", size=SMALL, color=GREY, ha="right")
+        page.text(x - _units_width(shown), y, f"{name}, dB", size=SMALL, color=GREY, ha="right")
         page.text(x, y, "units", size=SMALL, color=GREY, ha="right")
 
 
@@ -121,7 +129,13 @@ def _model_row(
     name = shorten(literal(model["model"]), _name_width(shown) - 0.25, SMALL)
     page.text(MARGIN + 0.18, y, name, size=SMALL, color=look.colour, gid=f"model/{model['model']}")
     for x, endpoint in zip(columns, _shown_endpoints(shown), strict=True):
-        page.text(x - UNITS, y, _numbers(model[endpoint], shown.centre), size=SMALL, ha="right")
+        page.text(
+            x - _units_width(shown),
+            y,
+            _numbers(model[endpoint], shown.centre),
+            size=SMALL,
+            ha="right",
+        )
         page.text(x, y, str(model[endpoint]["units"]), size=SMALL, color=GREY, ha="right")
     text, colour = VERDICTS.get(model["verdict"], (model["verdict"], INK))
     page.text(WIDTH - MARGIN, y, text, size=SMALL, color=colour, ha="right")
