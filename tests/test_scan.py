@@ -223,6 +223,16 @@ def test_clips_that_failed_are_tried_again_where_that_is_wanted(folders, tmp_pat
     assert [step.resumed for step in steps] == [CLIPS, CLIPS - 1, CLIPS - 1]
 
 
+def test_what_a_run_left_that_was_killed_while_it_wrote_is_removed(folders, tmp_path) -> None:
+    (tmp_path / "vbench").mkdir()
+    left = [tmp_path / ".flickerscope-a.png", tmp_path / "vbench" / ".flickerscope-b.json"]
+    theirs = tmp_path / "vbench" / "notes.txt"
+    for file in (*left, theirs):
+        file.touch()
+    scanned(folders, tmp_path, ["same"])
+    assert theirs.exists() and not any(file.exists() for file in left)
+
+
 def test_a_clip_that_is_asked_for_twice_is_named(folders: Path, tmp_path: Path) -> None:
     pairing = pair_folders({"same": folders / "same"}, folders / "ref")
     twice = Pairing((*pairing.pairs, pairing.pairs[0]), ())

@@ -19,6 +19,7 @@ from flickerscope.scan.journal import Journal, file_identity
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pool import Engine, Outcome
 from flickerscope.scan.remote import is_remote, remote_identity
+from flickerscope.scan.vbench import FOLDER
 
 __all__ = [
     "LOG",
@@ -87,8 +88,9 @@ def open_ledger(
         locked(place / LOG) as log,
         Journal(place / RECORDS, keep=partial(_stands, retry_failed)) as journal,
     ):
-        for stale in place.glob(f"{STAGED}*"):  # of a run that was killed while it wrote
-            stale.unlink(missing_ok=True)
+        for written in (place, place / FOLDER):
+            for stale in written.glob(f"{STAGED}*"):  # of a run that was killed while it wrote
+                stale.unlink(missing_ok=True)
         if not overwrite:
             _check_kept(journal, heads, keys)
         yield Ledger(place, heads, keys, journal, log, progress)
