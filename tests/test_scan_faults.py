@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import scanning
 
@@ -21,6 +22,7 @@ from flickerscope.scan.pairing import Pairing
 from flickerscope.scan.pool import run_here
 from flickerscope.scan.run import SUMMARY, TABLE, run_scan
 from flickerscope.settings import Settings
+from flickerscope.video import encode
 
 SCRIPT = Path(__file__).with_name("scanning.py")
 PAIRS = 120
@@ -69,6 +71,42 @@ def test_a_scan_that_is_killed_at_fifty_moments_ends_as_one_that_was_not(tmp_pat
     draw = random.Random(2)
     run_killed_at(tmp_path, [draw.uniform(0.1, 1.2) for _ in range(50)])
     check_complete(tmp_path, whole)
+
+
+@pytest.mark.slow
+def test_a_scan_of_videos_that_is_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """After so many records, and at any moment while it writes all kinds of files."""
+    for k, folder in enumerate(("pred", "ref")):
+        (tmp_path / folder).mkdir()
+        for number in range(10):
+            noise = np.random.default_rng(10 * k + number)
+            frames = noise.integers(90, 160, (64, 32, 32)).astype(np.uint8)
+            encode(tmp_path / folder / f"{number}.mp4", frames, rate=24, pixel_format="gray")
+
+    def command(out: str) -> list[str]:
+        line = ["scan", "pred", "--ref", "ref", "-o", out, "--workers", "2", "--device", "cpu"]
+        line += ["--export", "vbench", "--parquet", "--quiet"]
+        return [sys.executable, "-m", "flickerscope", *line]
+
+    subprocess.run(command("whole"), cwd=tmp_path, check=True)
+    draw, out = random.Random(3), tmp_path / "out"
+
+    def is_due(count: int) -> bool:
+        if count == 10:  # the first file that is to take the place of another
+            return any(out.glob(".flickerscope-*"))
+        return (out / RECORDS).exists() and (out / RECORDS).read_bytes().count(b"\n") >= count
+
+    for count in (1, 3, 6, 10, 10, 10, 10):
+        with subprocess.Popen(command("out"), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
+            while run.poll() is None and not is_due(count):
+                time.sleep(0.001)
+            time.sleep(draw.uniform(0, 3) if count == 10 else 0)
+            run.kill()
+    subprocess.run(command("out"), cwd=tmp_path, check=True)
+    names = {file.relative_to(tmp_path / "whole") for file in (tmp_path / "whole").rglob("*.*")}
+    assert names == {file.relative_to(tmp_path / "out") for file in (tmp_path / "out").rglob("*.*")}
+    for name in names - {Path("scan.log")}:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_workers_that_are_killed_take_their_clips_only(tmp_path: Path) -> None:
