@@ -279,3 +279,22 @@ def test_json_nested_beyond_reason_is_refused(here: Path, capsys: Any) -> None:
         assert cli.run(arguments) == 1
         error = capsys.readouterr().err
         assert error.startswith("flickerscope: deep.json: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["report.json", "a.PNG"])
+def test_a_folder_of_reports_with_the_name_of_one_is_asked_about(
+    here: Path, capsys: Any, name: str
+) -> None:
+    assert cli.run(["analyze", "ok.mkv", "-o", name]) == 2
+    assert capsys.readouterr().err == (
+        f"flickerscope: -o {name}: takes a folder; for this file alone: "
+        f"--{name[-4:].lower().strip('.')} {name}\n"
+    )
+    assert not Path(name).exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no /dev/zero")
+def test_settings_without_an_end_are_refused(here: Path, capsys: Any) -> None:
+    assert cli.run(["analyze", "ok.mkv", "--settings", "/dev/zero"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("flickerscope: /dev/zero: cannot be read") and error.count("\n") == 1

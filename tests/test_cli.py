@@ -782,7 +782,7 @@ def test_what_cannot_be_written_is_1_before_anything_is_measured(
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
     if trouble == "no folder":
-        path = tmp_path / "file" / "x.json" if option == "--out" else tmp_path / "none" / "x.json"
+        path = tmp_path / "file" / "x" if option == "--out" else tmp_path / "none" / "x.json"
     else:
         path = tmp_path / "file" if option == "--out" else tmp_path / "folder"
     for command in ("compare", "analyze"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["STDOUT", "Outputs", "write_analysis", "write_comparison"]
 
 STDOUT = "-"
+KINDS = ("json", "png", "csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Outputs:
     @property
     def stdout(self) -> str | None:
         """Which report has stdout to itself."""
-        taken = [name for name in ("json", "png", "csv") if getattr(self, name) == STDOUT]
+        taken = [name for name in KINDS if getattr(self, name) == STDOUT]
         if len(taken) > 1:
             raise SettingsError(f"only one of --{' and --'.join(taken)} can have stdout")
         return taken[0] if taken else None
@@ -50,6 +51,7 @@ class Outputs:
         if self.save == STDOUT:
             raise SettingsError("--save needs the name of a file")
         if self.folder is not None:
+            _refuse_report(self.folder)
             make_folder(self.folder)
         taken = {os.path.realpath(path): path for path in inputs}
         for path in self._paths():
@@ -62,7 +64,7 @@ class Outputs:
             taken[place] = path
 
     def _paths(self) -> list[str]:
-        targets = [path for kind in ("json", "png", "csv") for path in self.targets(kind)]
+        targets = [path for kind in KINDS for path in self.targets(kind)]
         named = targets + ([] if self.save is None else [self.save])
         return [path for path in named if path != STDOUT]
 
@@ -135,6 +137,13 @@ def _figure(result: Comparison | Measurement) -> bytes:
     data = io.BytesIO()
     save_figure(result, data)
     return data.getvalue()
+
+
+def _refuse_report(folder: str) -> None:
+    """Raise `SettingsError` for a folder that is not there and has the name of a report."""
+    kind = Path(folder).suffix.lower().removeprefix(".")
+    if kind in KINDS and not os.path.isdir(folder):
+        raise SettingsError(f"-o {folder}: takes a folder; for this file alone: --{kind} {folder}")
 
 
 def _is_special(path: str) -> bool:

@@ -48,6 +48,9 @@ MANY_PICTURES = 3
 OK, FAILURE, USAGE, GATE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
 
+LARGEST_REPORT = 1 << 26
+"""Bytes that are read of a report at the most: a device may have no end."""
+
 LONG = 2.0
 """Seconds after which a user wants to know what takes so long."""
 
@@ -83,7 +86,9 @@ def load_settings(path: str | None) -> Settings | None:
     if path is None:
         return None
     try:
-        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_REPORT)
+        plain = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read as a report: {why}") from error
