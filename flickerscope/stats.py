@@ -48,6 +48,7 @@ BatchVerdict = Literal[
     "incoherent",
     "more energy, consistent with motion or sharpness",
     "no difference found",
+    "not measurable",
     "too few clips",
 ]
 
@@ -56,6 +57,8 @@ DELTA_DB: Final = 1.0
 """Median excess below which a difference, however certain, is not worth the name, dB."""
 LEAST_UNITS: Final = 5
 """With fewer, no outcome whatever reaches ``ALPHA``."""
+LEAST_MEASURED: Final = 0.5
+"""Share of the clips without which their median says nothing."""
 LEAST_UNITS_TWO_SIDED: Final = 6
 """The same for a two-sided signed-rank test."""
 MOST_EXACT: Final = 500
@@ -81,6 +84,11 @@ class Counts:
     def total(self) -> int:
         """All clips that were asked for."""
         return self.measured + self.not_measurable + self.failed
+
+    @property
+    def enough(self) -> bool:
+        """Whether half of those that did not fail were measured: their median says something."""
+        return self.measured >= LEAST_MEASURED * max(1, self.total - self.failed)
 
     def __str__(self) -> str:
         parts = [f"{self.measured} of {self.total} measured"]
@@ -118,20 +126,22 @@ class Batch:
     """The lower bound of the median exceeds ``delta``."""
 
 
-def judge_batch(energy: Batch, motion: Batch | None) -> BatchVerdict:
+def judge_batch(energy: Batch, motion: Batch | None, *, enough: bool = True) -> BatchVerdict:
     """What a batch of pairs shows.
 
     *flickers more* needs the high-frequency energy to be higher **and** the motion-compensated
     excess to agree, by the same rule; energy alone may be motion or sharpness. A batch is
     *incoherent* where the median clip is: where the median of the motion-compensated excess is
-    infinite.
+    infinite. It is *not measurable* where nothing is found, but not ``enough`` of its clips have a
+    motion-compensated excess (`Counts.enough`).
     """
     if energy.units < LEAST_UNITS:
         return "too few clips"
-    if motion is not None and motion.units >= LEAST_UNITS and math.isinf(motion.centre.estimate):
+    torn = motion is not None and math.isinf(motion.centre.estimate)
+    if torn and enough and motion is not None and motion.units >= LEAST_UNITS:
         return "incoherent"
     if not (energy.higher or energy.materially_higher):
-        return "no difference found"
+        return "no difference found" if enough else "not measurable"
     if motion is not None and (motion.higher or motion.materially_higher):
         return "flickers more"
     return "more energy, consistent with motion or sharpness"

@@ -223,3 +223,23 @@ def test_a_set_of_incoherent_clips_lies_infinitely_above_one_of_others(both, cap
         assert model["verdict"] == "incoherent"
         assert breached == ["m: shift of 7 of 7 clips: incoherent, above the limit of 3"]
         assert "flicker: more than half incoherent" in shown
+
+
+def test_a_model_most_of_whose_clips_are_not_measurable_ranks_last() -> None:
+    """As the gate has it: what 7 of 20 clips read says nothing of them all."""
+    lost = torn(range(13), model="bad", verdict="not measurable")
+    clips = lost + calm(range(13, 20), -0.5, "bad") + calm(range(20), 0.5, "good")
+    gathered = gather(clips)
+    summary = summarize(gathered, SETTINGS)
+    assert [(m["model"], m["verdict"]) for m in summary["models"]] == [
+        ("good", "no difference found"),
+        ("bad", "not measurable"),
+    ]
+    assert breaches(clips) == ["bad: not measurable: 7 of 20 clips have a reading"]
+    texts = [text.get_text() for text in overview_figure(overview_of(gathered, summary)).texts]
+    assert "2 models: most of their clips are not measurable" in texts
+
+
+def test_without_the_motion_no_flicker_is_missing() -> None:
+    clips = [record(None, energy=0.0, name=f"{i}", ref=f"{i}") for i in range(6)]
+    assert summarize(gather(clips), SETTINGS)["models"][0]["verdict"] == "no difference found"

@@ -41,6 +41,7 @@ STYLES: Final = {
     "incoherent": "bold red",
     "more energy, consistent with motion or sharpness": "bold yellow",
     "no difference found": "bold green",
+    "not measurable": "bold yellow",
     "too few clips": "bold yellow",
 }
 ENDPOINTS: Final = ("flicker", "energy")

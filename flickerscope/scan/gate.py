@@ -14,9 +14,6 @@ from flickerscope.scan.readings import ENERGY, FLICKER, collect
 
 __all__ = ["find_breaches", "find_shifts_above"]
 
-LEAST_MEASURED = 0.5
-"""Share of the clips without which their median says nothing."""
-
 Records = Iterable[Mapping[str, Any]]
 
 
@@ -81,7 +78,7 @@ def _of_models(records: Records, limit: float, gate: str, allow_unmeasured: bool
     for model in models.values():
         counts = model.counts(name)
         share = f"{counts.measured} of {counts.total - counts.failed} clips"
-        if counts.measured < LEAST_MEASURED * max(1, counts.total - counts.failed):
+        if not counts.enough:
             if not allow_unmeasured:
                 yield f"{model.name}: not measurable: {share} have a reading"
             continue

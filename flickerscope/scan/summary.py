@@ -21,6 +21,7 @@ from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings, Reference
 from flickerscope.settings import Settings
 from flickerscope.stats import (
     Batch,
+    BatchVerdict,
     Counts,
     average_within,
     holm,
@@ -65,7 +66,7 @@ def summarize(
     counts = sum((model.counts() for model in models.values()), Counts(0, 0, 0))
     along = any(model.counts(FLICKER).measured for model in models.values())
     primary = FLICKER if along else ENERGY
-    summaries = [_model(model, left_out) for model in models.values()]
+    summaries = [_model(model, along, left_out) for model in models.values()]
     return {
         "format": FORMAT,
         "kind": KIND,
@@ -113,9 +114,14 @@ def counts_content(counts: Counts) -> dict[str, Any]:
     return {"total": counts.total} | asdict(counts) | {"text": str(counts)}
 
 
-def _model(model: ModelReadings, left_out: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def _model(
+    model: ModelReadings, along: bool, left_out: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
     flicker, energy = _batch(model, FLICKER), _batch(model, ENERGY)
-    verdict = "too few clips" if energy is None else judge_batch(energy, flicker)
+    enough = model.counts(FLICKER).enough or not along
+    verdict: BatchVerdict = "too few clips"
+    if energy is not None:
+        verdict = judge_batch(energy, flicker, enough=enough)
     return {
         "model": model.name,
         "verdict": verdict,
@@ -140,6 +146,7 @@ def _endpoint(model: ModelReadings, name: str, batch: Batch | None) -> dict[str,
         "unit": "dB",
         "higher_is_better": False,
         "clips": counts_content(model.counts(name)),
+        "enough": model.counts(name).enough,
         "incoherent": model.beyond(name),
         "units": 0 if batch is None else batch.units,
     }
@@ -192,12 +199,12 @@ def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def ranked(models: list[dict[str, Any]], primary: str, by: str = "median") -> list[dict[str, Any]]:
     """From the least flicker to the most; then the incoherent ones by how many of their clips
-    are, and last those without a reading.
+    are, and last those of too few of whose clips there is a reading.
     """
 
     def place(model: dict[str, Any]) -> tuple[int, float]:
         row = unfold_infinite(model[primary])
-        if row[by] is None:
+        if row[by] is None or not row["enough"]:
             return 2, 0.0
         if row[by] == math.inf:
             return 1, row["incoherent"] / row["clips"]["measured"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from flickerscope import __version__
 from flickerscope.report.overview import clips, curves, ranking
-from flickerscope.report.overview.content import Overview
+from flickerscope.report.overview.content import ENDPOINTS, Overview
 from flickerscope.report.style import (
     BODY,
     GREY,
@@ -72,7 +72,11 @@ def _title(shown: Overview) -> str:
         return wrap(f"{name}: {verdict}", INNER, HEADLINE, 1, "bold")[0]
     if shown.reference is not None:
         return f"{len(models)} models against references without correspondence"
-    first, last = models[0]["model"], models[-1]["model"]
+    name = "flicker" if shown.summary["primary"] == ENDPOINTS["flicker"] else "energy"
+    read = [model["model"] for model in models if model[name]["enough"]]
+    if len(read) < 2:
+        return f"{len(models)} models: most of their clips are not measurable"
+    first, last = read[0], read[-1]
     between = _between(shown.summary, {first, last})
     title = f"{len(models)} models: no difference found between them"
     if between is None:

@@ -45,6 +45,7 @@ VERDICTS: Final = {
     "incoherent": ("incoherent", ORANGE),
     "more energy, consistent with motion or sharpness": ("more energy only", INK),
     "no difference found": ("no difference found", BLUE),
+    "not measurable": ("not measurable", GREY),
     "too few clips": ("too few clips", GREY),
 }
 MOST_DOTS: Final = 150

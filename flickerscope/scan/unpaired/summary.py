@@ -19,6 +19,7 @@ from flickerscope.scan.summary import counts_content, pooled_content, ranked
 from flickerscope.settings import Settings
 from flickerscope.stats import (
     Batch,
+    BatchVerdict,
     Counts,
     Floats,
     average_within,
@@ -184,7 +185,7 @@ def summarize_sets(sets: Sets, settings: Settings) -> dict[str, Any]:
     along = bool(sets.reference.units(FLICKER)) and any(
         model.units(FLICKER) for model in sets.models.values()
     )
-    models = [_model(model, sets.reference) for model in sets.models.values()]
+    models = [_model(model, sets.reference, along) for model in sets.models.values()]
     pooled = {name: model.pooled for name, model in sets.models.items() if model.pooled.counts}
     return {
         "format": FORMAT,
@@ -230,9 +231,12 @@ def _warnings(sets: Sets) -> list[str]:
     return []
 
 
-def _model(model: ClipSet, reference: ClipSet) -> dict[str, Any]:
+def _model(model: ClipSet, reference: ClipSet, along: bool) -> dict[str, Any]:
     flicker, energy = (_shift(model, reference, name) for name in (FLICKER, ENERGY))
-    verdict = "too few clips" if energy is None else judge_batch(energy, flicker)
+    enough = model.counts(FLICKER).enough or not along
+    verdict: BatchVerdict = "too few clips"
+    if energy is not None:
+        verdict = judge_batch(energy, flicker, enough=enough)
     return {
         "model": model.name,
         "verdict": verdict,
@@ -255,6 +259,7 @@ def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None
         "unit": "dB",
         "higher_is_better": False,
         "clips": counts_content(model.counts(name)),
+        "enough": model.counts(name).enough,
         "incoherent": model.incoherent if name == FLICKER else 0,
         "units": len(model.units(name)),
         "reference_units": len(reference.units(name)),
