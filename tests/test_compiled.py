@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -13,6 +14,20 @@ import torch
 
 from flickerscope.compiled import jit
 from flickerscope.compiled.door import takes
+from flickerscope.compiled.kept import MODULES, are_kept
+
+
+def test_what_was_compiled_is_kept_while_it_is_newer_than_its_source(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{name}.py" for name in MODULES]
+    indices = [tmp_path / "__pycache__" / f"{name}.loop-1.py311.nbi" for name in MODULES]
+    (tmp_path / "__pycache__").mkdir()
+    for second, files in ((5, sources), (6, indices)):
+        for file in files:
+            file.touch()
+            os.utime(file, (second, second))
+        assert are_kept(tmp_path) == (files is indices)
+    os.utime(tmp_path / "motion.py", (7, 7))
+    assert not are_kept(tmp_path)
 
 
 def test_loops_are_compiled_where_no_folder_can_be_written(monkeypatch):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from flickerscope.compiled.kept import are_kept
 from flickerscope.errors import DeviceError, SettingsError
 from flickerscope.scan.pool import Outcome, Pool
 
@@ -54,6 +55,8 @@ def local_engine(
     cores = _cores()
     with Pool(cores if workers is None else workers) as pool:
         devices = _devices(pool, device)
+        if "cpu" in devices and not are_kept():
+            list(pool.run(compile_loops, [None]))  # else every process does, in a clip's time
         gpus = [name for name in devices if name != "cpu"]
         if workers is None and gpus:
             pool.workers = min(cores, WORKERS_A_GPU * len(gpus))
@@ -76,6 +79,13 @@ def _devices(pool: Pool, device: str) -> tuple[str, ...]:
     if complaint is not None:
         raise DeviceError(complaint)
     return tuple(names)
+
+
+def compile_loops(_: None) -> None:
+    """Have the loops for a CPU compiled and kept, after an installation."""
+    from flickerscope.compiled.door import prepare
+
+    prepare()
 
 
 def find_devices(text: str) -> tuple[list[str], str | None]:

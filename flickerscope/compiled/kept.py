@@ -1,0 +1,24 @@
+"""Tells whether the loops are compiled already. Loads no compiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+__all__ = ["are_kept"]
+
+MODULES: Final = ("area", "motion", "spectrum")
+
+
+def are_kept(folder: Path | None = None) -> bool:
+    """Whether what was compiled lies beside these modules, newer than they are.
+
+    Where it had to be put elsewhere, as the folder cannot be written, this says no.
+    """
+    place = Path(__file__).parent if folder is None else folder
+    for name in MODULES:
+        indices = (place / "__pycache__").glob(f"{name}.*.nbi")
+        newest = max((index.stat().st_mtime_ns for index in indices), default=0)
+        if newest < (place / f"{name}.py").stat().st_mtime_ns:
+            return False
+    return True
