@@ -237,7 +237,7 @@ def test_a_model_most_of_whose_clips_are_not_measurable_ranks_last() -> None:
     ]
     assert breaches(clips) == ["bad: not measurable: 7 of 20 clips have a reading"]
     texts = [text.get_text() for text in overview_figure(overview_of(gathered, summary)).texts]
-    assert "2 models: most of their clips are not measurable" in texts
+    assert "2 models: only of good are most clips measurable" in texts
 
 
 def test_without_the_motion_no_flicker_is_missing() -> None:

@@ -75,7 +75,10 @@ def _title(shown: Overview) -> str:
     name = "flicker" if shown.summary["primary"] == ENDPOINTS["flicker"] else "energy"
     read = [model["model"] for model in models if model[name]["enough"]]
     if len(read) < 2:
-        return f"{len(models)} models: most of their clips are not measurable"
+        which = f"only of {literal(read[0])} are most" if read else "of none are most"
+        return wrap(f"{len(models)} models: {which} clips measurable", INNER, HEADLINE, 1, "bold")[
+            0
+        ]
     first, last = read[0], read[-1]
     between = _between(shown.summary, {first, last})
     title = f"{len(models)} models: no difference found between them"
