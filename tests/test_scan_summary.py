@@ -11,6 +11,7 @@ import scanning
 from scipy.stats import wilcoxon
 
 from flickerscope.scan.calibration import calibrate
+from flickerscope.scan.citation import shared_citation
 from flickerscope.scan.gate import find_breaches
 from flickerscope.scan.gather import gather
 from flickerscope.scan.summary import summarize
@@ -192,3 +193,12 @@ def test_batches_that_flicker_are_found_as_often_as_predicted() -> None:
     ]
     found = sum(row["higher"] or row["materially_higher"] for row in rows) / 300
     assert found >= 0.85
+
+
+def test_the_citable_line_of_many_clips_says_what_they_share():
+    line = "flickerscope 1, HF at block scale"
+    moved = "flickerscope 1, flicker along the motion, HF at block scale"
+    assert shared_citation([]) is None
+    assert shared_citation([f"{line}, 8 frames/s"] * 2) == f"{line}, 8 frames/s"
+    rates = [f"{line}, 8 frames/s", f"{moved}, 24 frames/s", f"{line}, 24 frames/s"]
+    assert shared_citation(rates) == f"{moved}, 2 frame rates"

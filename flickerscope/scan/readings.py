@@ -43,8 +43,8 @@ class ModelReadings:
     columns: dict[str, array[float]] = field(default_factory=dict)
     """Excesses in dB by their names, not a number where there is none; of the flicker the clips'
     places (`place_of`)."""
-    citation: str | None = None
-    """How the first clip was measured, in a line."""
+    citations: dict[str, None] = field(default_factory=dict)
+    """How clips were measured, in a line, each line once."""
 
     @property
     def clips(self) -> int:
@@ -67,7 +67,7 @@ class ModelReadings:
         _count(self.statuses, record["status"])
         if record["status"] == "measured":
             _count(self.verdicts, record["verdict"]["text"])
-            self.citation = self.citation or record["citation"]
+            self.citations[record["citation"]] = None
 
     def column(self, name: str) -> Floats:
         """Excesses of all clips, dB, not a number where there is none."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from flickerscope import __version__
 from flickerscope.report.strict import fold_infinite, unfold_infinite
 from flickerscope.scan.calibration import calibrate
+from flickerscope.scan.citation import shared_citation
 from flickerscope.scan.gather import Gathered
 from flickerscope.scan.pairing import Unpaired, few_units
 from flickerscope.scan.pooled import Pooled
@@ -72,7 +73,7 @@ def summarize(
         "kind": KIND,
         "version": __version__,
         "settings": settings.to_dict(),
-        "citation": next((m.citation for m in models.values() if m.citation), None),
+        "citation": shared_citation(line for model in models.values() for line in model.citations),
         "segment": settings.segment,
         "primary": primary,
         "clips": counts_content(counts),

@@ -12,6 +12,7 @@ import numpy as np
 
 from flickerscope import __version__
 from flickerscope.report.strict import fold_infinite
+from flickerscope.scan.citation import shared_citation
 from flickerscope.scan.gather import Exhibit, Worst
 from flickerscope.scan.pooled import Pooled
 from flickerscope.scan.readings import ALONG_MOTION, ENERGY, FLICKER
@@ -106,7 +107,8 @@ class Sets:
     worst: Worst = field(default_factory=Worst)
     troubles: list[dict[str, Any]] = field(default_factory=list)
     place: dict[str, str] | None = None
-    citation: str | None = None
+    citations: dict[str, None] = field(default_factory=dict)
+    """How clips were measured, in a line, each line once."""
     rates: set[float | None] = field(default_factory=set)
 
 
@@ -124,7 +126,7 @@ def gather_sets(records: Iterable[Mapping[str, Any]]) -> Sets:
                 named | {"status": record["status"], "reason": record["reason"]}
             )  # fmt: skip
             continue
-        found.citation = found.citation or record["citation"]
+        found.citations[record["citation"]] = None
         found.rates.add(record["input"]["measured_rate"])
         if found.place is None:
             names = ("plane", "scale", "band")
@@ -192,7 +194,7 @@ def summarize_sets(sets: Sets, settings: Settings) -> dict[str, Any]:
         "kind": KIND,
         "version": __version__,
         "settings": settings.to_dict(),
-        "citation": sets.citation,
+        "citation": shared_citation(sets.citations),
         "segment": settings.segment,
         "primary": FLICKER if along else ENERGY,
         "clips": counts_content(counts),
