@@ -33,6 +33,7 @@ __all__ = [
     "median_interval",
     "median_lower_bound",
     "percentile_interval",
+    "place_in_batch",
     "signed_rank_p",
     "summarize_batch",
     "summarize_shift",
@@ -145,6 +146,28 @@ def judge_batch(energy: Batch, motion: Batch | None, *, enough: bool = True) -> 
     if motion is not None and (motion.higher or motion.materially_higher):
         return "flickers more"
     return "more energy, consistent with motion or sharpness"
+
+
+def place_in_batch(
+    value: float | None, verdict: str, value_db: float | None, *, looked: bool = True
+) -> float | None:
+    """Where a clip stands among others by its flicker, dB; ``None``: nowhere.
+
+    By the motion-compensated excess. Where the motion is lost, so that there is none, a clip that
+    is *incoherent* stands above every number (inf), and one that flickers more or less by another
+    reading where the number says that its verdict rests on, or above every number without one.
+
+    Args:
+        value: motion-compensated excess, dB; ``None`` where it is not to be relied on.
+        verdict: of the clip alone.
+        value_db: the number that the verdict rests on, dB.
+        looked: whether motion was looked for on both sides: where it was not, none is lost.
+    """
+    if value is not None or not looked:
+        return value
+    if verdict in ("flickers more", "flickers less") and value_db is not None:
+        return value_db
+    return math.inf if verdict in ("incoherent", "flickers more") else None
 
 
 def summarize_batch(values: Values, *, alpha: float = ALPHA, delta: float = DELTA_DB) -> Batch:

@@ -23,6 +23,7 @@ from torchmetrics.image import PeakSignalNoiseRatio
 
 from flickerscope import InputError, Settings, SettingsError, TooShortError, analyze, compare
 from flickerscope.metrics import ExcessFlicker, Flicker
+from flickerscope.metrics.summary import summarize_pairs
 
 STILL = Settings(motion=False)
 ONE_THREAD = {"threads": 1, "fps": 24}
@@ -190,6 +191,32 @@ def test_clips_of_mixed_lengths_lose_the_energy_with_a_warning_and_keep_the_flic
         values = _numbers(metric.compute())
     assert math.isnan(values["energy_db"])
     assert values["flicker_db"] > 3
+
+
+def _pair(flicker_db: float | None, verdict: str, value_db: float | None = None) -> dict[str, Any]:
+    """What is kept of a pair whose energy is that of its reference."""
+    numbers = {"flicker_db": flicker_db, "energy_db": 0.0, "unexplained_db": None}
+    return numbers | {"verdict": verdict, "value_db": value_db, "looked": True}
+
+
+def test_pairs_that_are_incoherent_count_as_above_every_number() -> None:
+    calm = [_pair(0.0, "no difference found", 0.0)] * 2
+    torn = [_pair(None, "incoherent")] * 3
+    values = summarize_pairs(calm + torn, 1)
+    assert (values["flicker_db"], values["flickers_more"]) == (math.inf, 1)
+    counts = values["pairs"], values["measured"], values["incoherent"], values["not_measurable"]
+    assert counts == (6, 5, 3, 0)
+    values = summarize_pairs(calm * 2 + torn, 0)
+    assert (values["flicker_db"], values["flickers_more"]) == (0, 0)
+
+
+def test_pairs_whose_motion_is_lost_count_by_what_their_verdict_rests_on() -> None:
+    values = summarize_pairs([_pair(None, "flickers more", 4.0)], 0)
+    assert (values["flicker_db"], values["measured"]) == (4, 1)
+    unknown = [_pair(None, "not measurable")] * 5
+    values = summarize_pairs([*unknown, _pair(0.0, "no difference found", 0.0)], 0)
+    assert (values["measured"], values["not_measurable"]) == (1, 5)
+    assert math.isnan(values["flickers_more"])
 
 
 def test_what_is_not_measurable_is_counted_and_never_averaged() -> None:

@@ -37,16 +37,19 @@ class ExcessFlicker(ClipMetric):
     | `flicker_db`, `_low`, `_high`, `_p` | dB | motion-compensated flicker against the reference |
     | `energy_db`, `_low`, `_high`, `_p` | dB | high-frequency energy, motion included |
     | `unexplained_db` | dB | energy that does not follow the reference, against the reference's |
-    | `flickers_more` | 0 or 1 | the batch rule; NaN with fewer than 5 pairs |
+    | `flickers_more` | 0 or 1 | the batch rule, 1 too for *incoherent*; NaN where it cannot tell |
     | `more`, `less` | count | pairs whose verdict is *flickers more* or *flickers less* |
     | `incoherent` | count | pairs whose prediction is drawn anew where the reference moves |
     | `pairs` | count | all that were given |
-    | `measured` | count | those behind `flicker_db` |
+    | `measured` | count | those behind `flicker_db`, the incoherent ones included |
     | `in_step` | count | those behind `unexplained_db` |
     | `not_measurable` | count | those whose motion cannot be followed: energy alone |
     | `failed` | count | those that could not be measured at all |
 
-    Values are medians over the pairs (Wilcoxon's signed-rank test), NaN where there is none. With
+    Values are medians over the pairs (Wilcoxon's signed-rank test), NaN where there is none. A
+    pair that is incoherent counts as above every number, as in a scan (`place_in_batch`), so that
+    a median or the end of an interval may be infinite. The batch rule tells nothing of fewer than
+    5 pairs, nor where it finds nothing and less than half of the pairs are measured. With
     `paired=False` they are Hodges-Lehmann shifts (Mann-Whitney's test), and what stands below
     `energy_db` gives way to the counts `preds`, `preds_measured`, `refs`, `refs_measured` and
     `failed`.

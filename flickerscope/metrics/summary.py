@@ -13,11 +13,13 @@ from flickerscope.metrics.records import Record
 from flickerscope.report.words import comparison_headline
 from flickerscope.settings import Settings
 from flickerscope.stats import (
+    Counts,
     Interval,
     hodges_lehmann,
     judge_batch,
     mann_whitney_p,
     median_interval,
+    place_in_batch,
     summarize_batch,
 )
 
@@ -36,6 +38,8 @@ def pair_reading(result: Comparison) -> Record:
         "energy_db": result.energy_db,
         "unexplained_db": unexplained,
         "verdict": result.verdict,
+        "value_db": result.ruling.value_db,
+        "looked": result.motion is not None,
     }
 
 
@@ -60,17 +64,22 @@ def summarize_clips(measurements: Sequence[Measurement], failed: int) -> dict[st
 
 def summarize_pairs(readings: Sequence[Record], failed: int) -> dict[str, float]:
     """Medians over the pairs with their intervals, the batch rule, and what became of each pair."""
-    flicker = [r["flicker_db"] for r in readings if r["flicker_db"] is not None]
+    places = [
+        place_in_batch(r["flicker_db"], r["verdict"], r["value_db"], looked=r["looked"])
+        for r in readings
+    ]
+    flicker = [place for place in places if place is not None]
     energy = [r["energy_db"] for r in readings]
     unexplained = [r["unexplained_db"] for r in readings if r["unexplained_db"] is not None]
     verdicts = [r["verdict"] for r in readings]
-    incoherent = verdicts.count("incoherent")
+    counts = Counts(len(flicker), len(readings) - len(flicker), failed)
     batches = [summarize_batch(values) if values else None for values in (flicker, energy)]
     motion, power = batches
     decided = NAN
     if power is not None:
-        verdict = judge_batch(power, motion)
-        decided = NAN if verdict == "too few clips" else float(verdict == "flickers more")
+        verdict = judge_batch(power, motion, enough=counts.enough or not flicker)
+        if verdict not in ("too few clips", "not measurable"):
+            decided = float(verdict in ("flickers more", "incoherent"))
     return {
         **_endpoint("flicker_db", _median(flicker), None if motion is None else motion.p),
         **_endpoint("energy_db", _median(energy), None if power is None else power.p),
@@ -78,11 +87,11 @@ def summarize_pairs(readings: Sequence[Record], failed: int) -> dict[str, float]
         "flickers_more": decided,
         "more": verdicts.count("flickers more"),
         "less": verdicts.count("flickers less"),
-        "incoherent": incoherent,
-        "pairs": len(readings) + failed,
-        "measured": len(flicker),
+        "incoherent": verdicts.count("incoherent"),
+        "pairs": counts.total,
+        "measured": counts.measured,
         "in_step": len(unexplained),
-        "not_measurable": len(readings) - len(flicker) - incoherent,
+        "not_measurable": counts.not_measurable,
         "failed": failed,
     }
 

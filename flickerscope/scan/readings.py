@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from flickerscope.stats import Counts, Floats, average_within
+from flickerscope.stats import Counts, Floats, average_within, place_in_batch
 
 __all__ = [
     "ALONG_MOTION",
@@ -138,21 +138,14 @@ def column_of(name: str) -> str:
 
 
 def place_of(record: Mapping[str, Any]) -> float | None:
-    """Where a measured clip stands among others by its flicker, dB; ``None``: nowhere.
-
-    By the motion-compensated excess. Where the motion is lost, so that there is none, a clip that
-    is *incoherent* stands above every number (inf), and one that flickers more or less by another
-    reading where the number says that its verdict rests on, or above every number without one.
-    """
-    value, verdict = record["headline"]["value"], record["verdict"]
-    if value is not None:
-        return float(value)
-    motion = record["motion"]
-    if motion["pred"] is None or motion["ref"] is None:  # nothing was lost: nothing was followed
-        return None
-    if verdict["text"] in ("flickers more", "flickers less") and verdict["value_db"] is not None:
-        return float(verdict["value_db"])
-    return math.inf if verdict["text"] in ("incoherent", "flickers more") else None
+    """Where a measured clip stands among others by its flicker, dB; see `place_in_batch`."""
+    verdict, motion = record["verdict"], record["motion"]
+    return place_in_batch(
+        record["headline"]["value"],
+        verdict["text"],
+        verdict["value_db"],
+        looked=None not in (motion["pred"], motion["ref"]),
+    )
 
 
 def _readings(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
