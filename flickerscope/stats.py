@@ -138,7 +138,7 @@ def judge_batch(energy: Batch, motion: Batch | None, *, enough: bool = True) -> 
     """
     if energy.units < LEAST_UNITS:
         return "too few clips"
-    torn = motion is not None and math.isinf(motion.centre.estimate)
+    torn = motion is not None and motion.centre.estimate == math.inf
     if torn and enough and motion is not None and motion.units >= LEAST_UNITS:
         return "incoherent"
     if not (energy.higher or energy.materially_higher):

@@ -14,18 +14,22 @@ import torch
 
 from flickerscope.compiled import jit
 from flickerscope.compiled.door import takes
-from flickerscope.compiled.kept import MODULES, are_kept
+from flickerscope.compiled.kept import MODULES, PYTHON, are_kept
 
 
 def test_what_was_compiled_is_kept_while_it_is_newer_than_its_source(tmp_path: Path) -> None:
     sources = [tmp_path / f"{name}.py" for name in MODULES]
-    indices = [tmp_path / "__pycache__" / f"{name}.loop-1.py311.nbi" for name in MODULES]
+    indices = [tmp_path / "__pycache__" / f"{name}.loop-1.{PYTHON}.nbi" for name in MODULES]
     (tmp_path / "__pycache__").mkdir()
     for second, files in ((5, sources), (6, indices)):
         for file in files:
             file.touch()
             os.utime(file, (second, second))
         assert are_kept(tmp_path) == (files is indices)
+    indices[0].rename(indices[0].with_name("area.loop-1.py27.nbi"))  # of another Python
+    assert not are_kept(tmp_path)
+    indices[0].touch()
+    assert are_kept(tmp_path)
     os.utime(tmp_path / "motion.py", (7, 7))
     assert not are_kept(tmp_path)
 

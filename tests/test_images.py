@@ -3,6 +3,7 @@ from __future__ import annotations
 import glob
 import os
 import shlex
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -218,15 +219,28 @@ def test_formats_that_are_read_alike_are_counted_and_others_refused(tmp_path: Pa
         lumas(ImageSequence(str(tmp_path)))
 
 
+def pixel_shape(path: Path, across: int, down: int) -> None:
+    """Tag a JPEG's pixels as so wide and so high."""
+    data = path.read_bytes()
+    shape = b"\xff\xe0\0\x10JFIF\0\1\1\0" + struct.pack(">HH", across, down) + b"\0\0"
+    path.write_bytes(data[:2] + shape + data[2:])
+
+
 def test_pictures_of_another_pixel_shape_are_refused_as_such(tmp_path: Path) -> None:
     for number in range(3):
         save(tmp_path / f"{number}.jpg", noise(1)[0])
-    data = (tmp_path / "2.jpg").read_bytes()
-    shape = b"\xff\xe0\0\x10JFIF\0\1\1\0" + bytes([0, 2, 0, 1, 0, 0])  # of a pixel
-    (tmp_path / "2.jpg").write_bytes(data[:2] + shape + data[2:])
+    pixel_shape(tmp_path / "2.jpg", 2, 1)
     with pytest.raises(
         InputError, match=r"2\.jpg: is of pixels 2 times as wide as high, .* are of"
     ):
+        lumas(ImageSequence(str(tmp_path)))
+
+
+def test_pictures_of_hardly_another_pixel_shape_are_told_apart(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"{number}.jpg", noise(1)[0])
+        pixel_shape(tmp_path / f"{number}.jpg", 65533 + (number < 2), 65534 + (number < 2))
+    with pytest.raises(InputError, match=r"2\.jpg: is of pixels 0\.99998474074\d+ times"):
         lumas(ImageSequence(str(tmp_path)))
 
 

@@ -124,6 +124,11 @@ def test_by_regex_the_groups_are_the_key_and_a_seed_is_not() -> None:
     assert [(pair.prompt, pair.seed) for pair in found.pairs] == [("7", "1"), ("7", "2")]
 
 
+def test_by_regex_several_groups_make_a_prompt_that_can_be_read() -> None:
+    (pair,) = pair_names(["a_7.mp4"], ["a_7.mov"], by="regex", pattern=r"(\w)_(\d)").pairs
+    assert pair.prompt == "a/7"
+
+
 def test_by_regex_a_name_that_does_not_match_is_unpaired() -> None:
     found = pair_names(["a1", "other"], ["b1"], by="regex", pattern=r"[ab](?P<key>\d)")
     assert couples(found) == [("a1", "b1")]
@@ -176,6 +181,8 @@ def test_links_to_folders_are_followed_and_lead_round_in_no_circle(tmp_path: Pat
         link.symlink_to(target)
     assert find_videos(root) == ["1.mp4", "again/3.mp4", "more/3.mp4", "sub/2.mp4"]
     assert find_videos(other)[:3] == ["3.mp4", "back/1.mp4", "back/sub/2.mp4"]
+    (root / "up").symlink_to(tmp_path)  # nor out of the folder to what it lies in
+    assert find_videos(root) == ["1.mp4", "again/3.mp4", "more/3.mp4", "sub/2.mp4"]
 
 
 def test_every_model_meets_the_same_references(tmp_path: Path) -> None:
@@ -260,6 +267,7 @@ def test_lists_of_both_kinds_say_the_same(tmp_path: Path, kind: str) -> None:
         ("a.csv", "pred,ref\n1,2\n1,3\n", ":3: 1 of pred is already in line 2"),
         ("a.jsonl", '{"pred": "1"}\n', ":1: has no ref"),
         ("a.jsonl", '\n{"pred": \n', ":2: is not JSON"),
+        ("a.jsonl", "[" * 100_000, ":1: is not JSON"),
         ("a.jsonl", "[1, 2]\n", ":1: is no object"),
         ("a.txt", "", "a list is a .csv or .jsonl file"),
     ],

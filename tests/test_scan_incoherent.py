@@ -225,6 +225,39 @@ def test_a_set_of_incoherent_clips_lies_infinitely_above_one_of_others(both, cap
         assert "flicker: more than half incoherent" in shown
 
 
+def lone_summary(ours: list[Any], theirs: list[Any]) -> tuple[dict[str, Any], list[str]]:
+    """The model of a summary of unpaired clips, and what the gate says at 3 dB."""
+    summary = summarize_sets(gather_sets(theirs + ours), SETTINGS)
+    gate = find_shifts_above(summary, limit=3.0, gate="verdict", allow_unmeasured=False)
+    return summary["models"][0], list(gate)
+
+
+def unread(number: int, role: str) -> dict[str, Any]:
+    """A clip whose motion is too fast to be followed."""
+    return lone_record(10.0, number, role=role) | {"headline": {"value": None}}
+
+
+def test_a_sound_set_is_not_incoherent_because_its_references_are() -> None:
+    ours = [lone_record(10.0, i) for i in range(6)]
+    theirs = [incoherent(i, role="ref") for i in range(5)]
+    model, breached = lone_summary(ours, [*theirs, lone_record(10.0, 9, role="ref")])
+    assert model["flicker"]["infinite"]["shift"] == "below"
+    assert (model["verdict"], breached) == ("no difference found", [])
+
+
+@pytest.mark.parametrize("read", [(3, 20), (20, 3)])
+def test_sets_most_of_which_cannot_be_read_are_not_measurable(read) -> None:
+    sides = [
+        [lone_record(10.0, i, role=role) for i in range(count)]
+        + [unread(i, role) for i in range(count, 20)]
+        for role, count in zip(("pred", "ref"), read, strict=True)
+    ]
+    model, breached = lone_summary(*sides)
+    assert (model["verdict"], model["flicker"]["enough"]) == ("not measurable", False)
+    counts = f"{read[0]} of 20 clips and {read[1]} of 20 references"
+    assert breached == [f"m: not measurable: {counts} have a reading"]
+
+
 def test_a_model_most_of_whose_clips_are_not_measurable_ranks_last() -> None:
     """As the gate has it: what 7 of 20 clips read says nothing of them all."""
     lost = torn(range(13), model="bad", verdict="not measurable")

@@ -1,12 +1,10 @@
 """Hold a model against its references over many clips, with tests that allow for shared ones."""
 
-import math
-
 import numpy as np
 
 import flickerscope
 from flickerscope.scan.pairing import pair_names
-from flickerscope.stats import average_within, judge_batch, summarize_batch
+from flickerscope.stats import average_within, judge_batch, place_in_batch, summarize_batch
 
 # Two seeds of each prompt; the reference of a prompt serves both.
 predictions = [f"prompt {p}-{seed}.mp4" for p in range(1, 6) for seed in (0, 1)]
@@ -22,7 +20,8 @@ for pair in pairing.pairs:  # in place of files: a still picture, and the same w
     result = flickerscope.compare((reference + flash).astype(np.uint8), reference, fps=24)
     energy.append(result.energy_db)
     # An incoherent clip has no number, and counts as above every one.
-    value = math.inf if result.verdict == "incoherent" else result.flicker_db
+    verdict, rests_on = result.verdict, result.ruling.value_db
+    value = place_in_batch(result.flicker_db, verdict, rests_on, looked=result.motion is not None)
     if value is not None:  # None: its motion cannot be followed
         flicker.append((value, pair.prompt, pair.ref))
     prompts.append(pair.prompt)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
 __all__ = ["are_kept"]
 
+PYTHON: Final = f"py{sys.version_info.major}{sys.version_info.minor}"
 MODULES: Final = ("area", "motion", "spectrum")
 
 
@@ -17,7 +19,7 @@ def are_kept(folder: Path | None = None) -> bool:
     """
     place = Path(__file__).parent if folder is None else folder
     for name in MODULES:
-        indices = (place / "__pycache__").glob(f"{name}.*.nbi")
+        indices = (place / "__pycache__").glob(f"{name}.*.{PYTHON}*.nbi")
         newest = max((index.stat().st_mtime_ns for index in indices), default=0)
         if newest < (place / f"{name}.py").stat().st_mtime_ns:
             return False

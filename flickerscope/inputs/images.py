@@ -130,7 +130,9 @@ class ImageSequence(Described):
     def _mismatch(self, path: str, picture: VideoFile) -> str:
         """What a picture is that those before it are not."""
         pairs = zip(_looks(picture.info), _looks(self._info), strict=True)
-        here, before = next(pair for pair in pairs if pair[0] != pair[1])
+        here, before = next(
+            (pair for pair in pairs if pair[0] != pair[1]), ("of another kind", "alike")
+        )
         return f"{path}: is {here}, the pictures before it are {before}; give frames of one kind"
 
 
@@ -140,7 +142,7 @@ def _looks(info: VideoInfo) -> tuple[str, ...]:
         f"{info.width}x{info.height}",
         str(info.pixel_format),
         f"of {info.range} range",
-        f"of pixels {info.aspect:.6g} times as wide as high",
+        f"of pixels {info.aspect:.17g} times as wide as high",
     )
 
 

@@ -50,7 +50,8 @@ class ExcessFlicker(ClipMetric):
     pair that is incoherent counts as above every number, as in a scan (`place_in_batch`), so that
     a median or the end of an interval may be infinite. The batch rule tells nothing of fewer than
     5 pairs, nor where it finds nothing and less than half of the pairs are measured. With
-    `paired=False` they are Hodges-Lehmann shifts (Mann-Whitney's test), and what stands below
+    `paired=False` they are Hodges-Lehmann shifts (Mann-Whitney's test), where clips without a
+    reading whose picture is redrawn count as above every number too, and what stands below
     `energy_db` gives way to the counts `preds`, `preds_measured`, `refs`, `refs_measured` and
     `failed`.
 

@@ -107,14 +107,7 @@ def summarize_sets(
         failed: clips that could not be measured.
     """
     sides = [[(clip, one.settings) for one in side for clip in one.clips] for side in (pred, ref)]
-    levels = [
-        [
-            _decibels(max(clip.motion.flicker, 0.0), FLICKER_EPSILON)
-            for clip, settings in side
-            if clip.motion is not None and _is_followed(clip, settings)
-        ]
-        for side in sides
-    ]
+    levels = [[level for clip in side if (level := _level(*clip)) is not None] for side in sides]
     powers = ([], []) if pool is None else _energy_levels(pool)
     return {
         **_shift("flicker_db", *levels),
@@ -140,6 +133,16 @@ def _energy_levels(pool: Comparison) -> tuple[list[float], list[float]]:
         [band.name for band in transform.bands].index(row.band) for transform in pool.transforms
     ]
     return levels(pool.pred, bands[0]), levels(pool.ref, bands[1])
+
+
+def _level(clip: Clip, settings: Settings) -> float | None:
+    """Flicker of a clip, dB re 1 code^2; infinite where its motion is lost as it is redrawn."""
+    motion = clip.motion
+    if motion is None:
+        return None
+    if _is_followed(clip, settings):
+        return _decibels(max(motion.flicker, 0.0), FLICKER_EPSILON)
+    return math.inf if motion.coarse is not None and motion.coarse.redrawn else None
 
 
 def _is_followed(clip: Clip, settings: Settings) -> bool:

@@ -47,7 +47,8 @@ def _walk(folder: str | os.PathLike[str]) -> list[str]:
         raise InputError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
     names: list[str] = []
-    above: dict[str, frozenset[str]] = {str(root): frozenset()}
+    outside = frozenset(str(folder) for folder in Path(os.path.realpath(root)).parents)
+    above: dict[str, frozenset[str]] = {str(root): outside}
     for place, folders, files in os.walk(root, onerror=refuse, followlinks=True):
         around = above.pop(place) | {
             os.path.realpath(place)

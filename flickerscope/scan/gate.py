@@ -45,15 +45,20 @@ def find_shifts_above(
     name = "flicker"
     if gate == "energy" or (gate == "verdict" and summary["primary"] == ENERGY):
         name = "energy"
+    theirs = _share(summary["reference"][name]["clips"])
     for model in summary["models"]:
         row = unfold_infinite(model[name])
-        counts = row["clips"]
-        share = f"{counts['measured']} of {counts['total'] - counts['failed']} clips"
-        if row["shift"] is None:
+        share = f"{_share(row['clips'])} clips"
+        if row["shift"] is None or not row["enough"]:
             if not allow_unmeasured:
-                yield f"{model['model']}: not measurable: {share} have a reading"
+                both = f"{share} and {theirs} references"
+                yield f"{model['model']}: not measurable: {both} have a reading"
         elif row["shift"] > limit:
             yield f"{model['model']}: shift of {share}: {_size(row['name'], row['shift'])}{limit:g}"
+
+
+def _share(counts: Mapping[str, int]) -> str:
+    return f"{counts['measured']} of {counts['total'] - counts['failed']}"
 
 
 def _of_clips(records: Records, limit: float, gate: str, allow_unmeasured: bool) -> Iterator[str]:

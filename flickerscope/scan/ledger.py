@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,9 +84,10 @@ def open_ledger(
     """
     _check_once(heads, keys)
     place = make_folder(folder)
+    retried = set(keys) if retry_failed else set()
     with (
         locked(place / LOG) as log,
-        Journal(place / RECORDS, keep=partial(_stands, retry_failed)) as journal,
+        Journal(place / RECORDS, keep=partial(_stands, retried)) as journal,
     ):
         for written in (place, place / FOLDER):
             for stale in written.glob(f"{STAGED}*"):  # of a run that was killed while it wrote
@@ -105,9 +106,10 @@ def _check_once(heads: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None
         seen.add(key)
 
 
-def _stands(retry_failed: bool, record: Mapping[str, Any]) -> bool:
-    """Whether the clip of a record is not to be measured again."""
-    return not (record.get(CRASHED) or (retry_failed and record.get("status") == "failed"))
+def _stands(retried: Container[str], record: Mapping[str, Any]) -> bool:
+    """Whether a record is not to be made again; ``retried``: keys of what is if it failed."""
+    failed = record.get("status") == "failed" and record["key"] in retried
+    return not (record.get(CRASHED) or failed)
 
 
 def _check_kept(journal: Journal, heads: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
@@ -119,11 +121,11 @@ def _check_kept(journal: Journal, heads: Sequence[Mapping[str, Any]], keys: Sequ
     if len(journal) and not any(key in journal for key in keys):
         folder = journal.path.parent
         raise SettingsError(f"{folder}: holds the results of other clips or settings; {remedy}")
-    others = [journal[key] for key in set(journal) - set(keys)]
+    others = set(journal) - set(keys)
     asked = {_sides_of(head) for head in heads} if others else set()
     lost = sorted(
         _path_of(record)
-        for record in others
+        for record in map(journal.__getitem__, others)  # one at a time: there may be many
         if _sides_of(record) not in asked
         and (is_remote(_path_of(record)) or os.path.exists(_path_of(record)))
     )

@@ -313,7 +313,8 @@ def _read_match(pattern: re.Pattern[str], name: str) -> _Label:
     if all(part is None for part in parts):
         return _Label(key=None)
     key = "\0".join(part or "" for part in parts)
-    return _Label(key=key, prompt=named.get("prompt") or key, seed=named.get("seed"))
+    prompt = named.get("prompt") or key.replace("\0", "/")
+    return _Label(key=key, prompt=prompt, seed=named.get("seed"))
 
 
 def _ambiguous(which: str, first: str, second: str, by: str) -> str:
@@ -385,7 +386,7 @@ def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, dict[Any, Any]]]:
             continue
         try:
             row = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}:{line}: is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise InputError(f"{path}:{line}: is no object with pred and ref")

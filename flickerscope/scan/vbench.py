@@ -67,7 +67,8 @@ def vbench_texts(
             for name, found in by_name.items()
             if found
         }
-        for suffix, content in zip(SUFFIXES, (results, prompts[model]), strict=True):
+        # The results come last to be staged, and first to be there: they tell that both are ours.
+        for suffix, content in zip(SUFFIXES[::-1], (prompts[model], results), strict=True):
             text = json.dumps(content, indent=4, allow_nan=False) + "\n"
             texts[f"{FOLDER}/{names[model]}{suffix}"] = text
     return texts

@@ -235,7 +235,7 @@ def _warnings(sets: Sets) -> list[str]:
 
 def _model(model: ClipSet, reference: ClipSet, along: bool) -> dict[str, Any]:
     flicker, energy = (_shift(model, reference, name) for name in (FLICKER, ENERGY))
-    enough = model.counts(FLICKER).enough or not along
+    enough = _enough(model, reference, FLICKER) or not along
     verdict: BatchVerdict = "too few clips"
     if energy is not None:
         verdict = judge_batch(energy, flicker, enough=enough)
@@ -250,6 +250,11 @@ def _model(model: ClipSet, reference: ClipSet, along: bool) -> dict[str, Any]:
     }
 
 
+def _enough(model: ClipSet, reference: ClipSet, name: str) -> bool:
+    """Whether a shift says something: half of the clips of either set have a reading."""
+    return model.counts(name).enough and reference.counts(name).enough
+
+
 def _shift(model: ClipSet, reference: ClipSet, name: str) -> Batch | None:
     ours, theirs = model.units(name), reference.units(name)
     return summarize_shift(ours, theirs) if ours and theirs else None
@@ -261,7 +266,7 @@ def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None
         "unit": "dB",
         "higher_is_better": False,
         "clips": counts_content(model.counts(name)),
-        "enough": model.counts(name).enough,
+        "enough": _enough(model, reference, name),
         "incoherent": model.incoherent if name == FLICKER else 0,
         "units": len(model.units(name)),
         "reference_units": len(reference.units(name)),
