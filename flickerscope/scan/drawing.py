@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from flickerscope.report.overview.content import Overview, Picture
+from flickerscope.report.overview.content import ENDPOINTS, Overview, Picture
 from flickerscope.report.overview.page import overview_png
 from flickerscope.report.strict import unfold_infinite
+from flickerscope.scan.columns import ClipColumns
 from flickerscope.scan.gather import Exhibit, Gathered
-from flickerscope.scan.readings import ENERGY, FLICKER, ModelReadings
 from flickerscope.scan.thumbnail import open_thumbnail
-from flickerscope.scan.unpaired.summary import ClipSet, Sets
+from flickerscope.scan.unpaired.summary import Sets
 
 __all__ = ["draw_scan", "draw_sets", "overview_of", "overview_of_sets"]
-
-COLUMNS: Final = {"flicker": FLICKER, "energy": ENERGY}
-"""Readings by their names in a summary."""
 
 
 def draw_scan(gathered: Gathered, summary: Mapping[str, Any]) -> bytes:
@@ -55,20 +52,20 @@ def overview_of_sets(sets: Sets, summary: Mapping[str, Any]) -> Overview:
 
 def _unfolded(model: Mapping[str, Any]) -> dict[str, Any]:
     """With infinite numbers as they are."""
-    return {**model, **{name: unfold_infinite(model[name]) for name in COLUMNS}}
+    return {**model, **{name: unfold_infinite(model[name]) for name in ENDPOINTS}}
 
 
 def _against(model: Mapping[str, Any]) -> dict[str, Any]:
     """With the units of both sets."""
-    rows = {name: unfold_infinite(model[name]) for name in COLUMNS}
+    rows = {name: unfold_infinite(model[name]) for name in ENDPOINTS}
     for row in rows.values():
         row["units"] = f"{row['units']}, {row['reference_units']}"
     return {**model, **rows}
 
 
-def _readings(clips: ModelReadings | ClipSet) -> dict[str, Any]:
+def _readings(clips: ClipColumns) -> dict[str, Any]:
     """Of those that have a place, in dB."""
-    columns = {name: clips.column(column) for name, column in COLUMNS.items()}
+    columns = {name: clips.column(column) for name, column in ENDPOINTS.items()}
     return {name: values[~np.isnan(values)] for name, values in columns.items()}
 
 

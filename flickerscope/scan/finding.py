@@ -50,9 +50,7 @@ def _walk(folder: str | os.PathLike[str]) -> list[str]:
     outside = frozenset(str(folder) for folder in Path(os.path.realpath(root)).parents)
     above: dict[str, frozenset[str]] = {str(root): outside}
     for place, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        around = above.pop(place) | {
-            os.path.realpath(place)
-        }  # it lies in these, whatever links say
+        around = above.pop(place) | {os.path.realpath(place)}  # in which all below lies
         folders[:] = [
             name
             for name in folders

@@ -54,7 +54,8 @@ def find_shifts_above(
                 both = f"{share} and {theirs} references"
                 yield f"{model['model']}: not measurable: {both} have a reading"
         elif row["shift"] > limit:
-            yield f"{model['model']}: shift of {share}: {_size(row['name'], row['shift'])}{limit:g}"
+            size = _above(row["name"], row["shift"], limit)
+            yield f"{model['model']}: shift of {share}: {size}"
 
 
 def _share(counts: Mapping[str, int]) -> str:
@@ -89,12 +90,12 @@ def _of_models(records: Records, limit: float, gate: str, allow_unmeasured: bool
             continue
         units = model.units(name)
         if units and (middle := median(units)) > limit:
-            yield f"{model.name}: median over {share}: {_size(name, middle)}{limit:g}"
+            yield f"{model.name}: median over {share}: {_above(name, middle, limit)}"
 
 
-def _size(name: str, value: float) -> str:
+def _above(name: str, value: float, limit: float) -> str:
     size = "incoherent" if math.isinf(value) else f"{name} {value:+.3g} dB"
-    return f"{size}, above the limit of "
+    return f"{size}, above the limit of {limit:g}"
 
 
 def _ruling(record: Mapping[str, Any]) -> Ruling:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-
-from flickerscope.stats import Counts, Floats, average_within, place_in_batch
+from flickerscope.scan.columns import ClipColumns
+from flickerscope.stats import place_in_batch
 
 __all__ = [
     "ALONG_MOTION",
@@ -32,71 +29,32 @@ COLUMNS: Final = {FLICKER: "flicker_db", ENERGY: "energy_db"}
 
 
 @dataclass(slots=True)
-class ModelReadings:
-    """All clips of one model; rows are clips, in the order of the pairs."""
+class ModelReadings(ClipColumns):
+    """All clips of one model, in the order of the pairs: excesses, of the flicker the clips' places
+    (`place_of`).
+    """
 
-    name: str
-    prompts: list[str | None] = field(default_factory=list)
     refs: list[str] = field(default_factory=list)
-    statuses: dict[str, int] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
-    columns: dict[str, array[float]] = field(default_factory=dict)
-    """Excesses in dB by their names, not a number where there is none; of the flicker the clips'
-    places (`place_of`)."""
     citations: dict[str, None] = field(default_factory=dict)
     """How clips were measured, in a line, each line once."""
 
     @property
-    def clips(self) -> int:
-        """How many."""
-        return len(self.refs)
+    def groupings(self) -> tuple[Sequence[str | None], ...]:
+        """Clips of one prompt or one reference are one unit."""
+        return self.prompts, self.refs
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take one more clip."""
         values = readings_of(record)
+        self.refs.append(record["ref"])
         if record["status"] == "measured":
             place = place_of(record)
             values |= {} if place is None else {FLICKER: place}
-        for name in values:
-            if name not in self.columns:
-                self.columns[name] = array("d", [math.nan]) * self.clips
-        for name, column in self.columns.items():
-            column.append(values.get(name, math.nan))
-        self.prompts.append(record["prompt"])
-        self.refs.append(record["ref"])
-        _count(self.statuses, record["status"])
-        if record["status"] == "measured":
-            _count(self.verdicts, record["verdict"]["text"])
+            text = record["verdict"]["text"]
+            self.verdicts[text] = self.verdicts.get(text, 0) + 1
             self.citations[record["citation"]] = None
-
-    def column(self, name: str) -> Floats:
-        """Excesses of all clips, dB, not a number where there is none."""
-        values = self.columns.get(name)
-        return np.full(self.clips, math.nan) if values is None else np.array(values)
-
-    def units(self, name: str) -> list[float]:
-        """Excesses of independent units, dB: clips of one prompt or one reference averaged.
-
-        Infinite where a clip of the unit is.
-        """
-        values = self.column(name)
-        kept = np.flatnonzero(~np.isnan(values))
-        if not len(kept):
-            return []
-        prompts, refs = ([labels[i] for i in kept] for labels in (self.prompts, self.refs))
-        return list(average_within(values[kept], prompts, refs))
-
-    def counts(self, name: str | None = None) -> Counts:
-        """How many clips have a reading or a place, or were measured at all."""
-        failed = self.statuses.get("failed", 0)
-        measured = self.statuses.get("measured", 0)
-        if name is not None:
-            measured = int((~np.isnan(self.column(name))).sum())
-        return Counts(measured, self.clips - failed - measured, failed)
-
-    def beyond(self, name: str) -> int:
-        """How many of them have no number, but a place above every one."""
-        return int(np.isposinf(self.column(name)).sum())
+        self.keep(record, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +130,3 @@ def _reference(record: Mapping[str, Any]) -> Reference:
         record["energy"]["ref_power"],
         record["energy"]["epsilon"],
     )
-
-
-def _count(counts: dict[str, int], name: str) -> None:
-    counts[name] = counts.get(name, 0) + 1

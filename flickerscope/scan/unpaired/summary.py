@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +12,7 @@ import numpy as np
 from flickerscope import __version__
 from flickerscope.report.strict import fold_infinite
 from flickerscope.scan.citation import shared_citation
+from flickerscope.scan.columns import ClipColumns
 from flickerscope.scan.gather import Exhibit, Worst
 from flickerscope.scan.pooled import Pooled
 from flickerscope.scan.readings import ALONG_MOTION, ENERGY, FLICKER
@@ -21,9 +21,6 @@ from flickerscope.settings import Settings
 from flickerscope.stats import (
     Batch,
     BatchVerdict,
-    Counts,
-    Floats,
-    average_within,
     hodges_lehmann,
     holm,
     judge_batch,
@@ -42,60 +39,25 @@ REFERENCE: Final = "references"
 
 
 @dataclass(slots=True)
-class ClipSet:
-    """Levels of the clips of one set; rows are clips, in their order."""
+class ClipSet(ClipColumns):
+    """Levels of the clips of one set, ``10 log10(P + eps)`` in dB re 1 code^2; infinite for the
+    flicker of incoherent ones.
+    """
 
-    name: str
-    prompts: list[str | None] = field(default_factory=list)
-    statuses: dict[str, int] = field(default_factory=dict)
-    columns: dict[str, array[float]] = field(default_factory=dict)
-    """``10 log10(P + eps)`` in dB re 1 code^2 by name, not a number where there is none; infinite
-    for the flicker of incoherent clips."""
     pooled: Pooled = field(default_factory=Pooled)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take one more clip."""
-        status = record["status"]
-        values = dict(levels_of(record)) if status == "measured" else {}
-        if status == "measured" and is_incoherent(record):
-            values[FLICKER] = math.inf
-        for name in values:
-            if name not in self.columns:
-                self.columns[name] = array("d", [math.nan]) * len(self.prompts)
-        for name, column in self.columns.items():
-            column.append(values.get(name, math.nan))
-        self.prompts.append(record["prompt"])
-        self.statuses[status] = self.statuses.get(status, 0) + 1
-        if status == "measured":
+        values: dict[str, float] = {}
+        if record["status"] == "measured":
+            values = dict(levels_of(record))
+            if is_incoherent(record):
+                values[FLICKER] = math.inf
             self.pooled.add(
                 record["spectrum"], "video", record["histogram"],
                 rate=record["input"]["measured_rate"], latent=bool(record["deviation"]),
             )  # fmt: skip
-
-    def column(self, name: str) -> Floats:
-        """Levels of all clips, dB."""
-        values = self.columns.get(name)
-        return np.full(len(self.prompts), math.nan) if values is None else np.array(values)
-
-    def units(self, name: str) -> list[float]:
-        """Levels of independent units, dB: seeds of a prompt averaged, infinite where one is."""
-        values = self.column(name)
-        kept = np.flatnonzero(~np.isnan(values))
-        if not len(kept):
-            return []
-        return list(average_within(values[kept], [self.prompts[i] for i in kept]))
-
-    def counts(self, name: str | None = None) -> Counts:
-        """How many clips have a reading, or were measured at all."""
-        failed, measured = (self.statuses.get(s, 0) for s in ("failed", "measured"))
-        if name is not None:
-            measured = int((~np.isnan(self.column(name))).sum())
-        return Counts(measured, len(self.prompts) - failed - measured, failed)
-
-    @property
-    def incoherent(self) -> int:
-        """How many have no number, but a place above every one."""
-        return int(np.isposinf(self.column(FLICKER)).sum())
+        self.keep(record, values)
 
 
 @dataclass(slots=True)
@@ -210,7 +172,7 @@ def summarize_sets(sets: Sets, settings: Settings) -> dict[str, Any]:
 def _side(side: ClipSet) -> dict[str, Any]:
     """A set by itself: denominators, and the median level."""
     rows = (("flicker", FLICKER), ("energy", ENERGY))
-    return {"clips": counts_content(side.counts()), "incoherent": side.incoherent} | {
+    return {"clips": counts_content(side.counts()), "incoherent": side.beyond(FLICKER)} | {
         label: {"clips": counts_content(side.counts(name))}
         | fold_infinite({"median_level": _median(side, name)})
         for label, name in rows
@@ -243,7 +205,7 @@ def _model(model: ClipSet, reference: ClipSet, along: bool) -> dict[str, Any]:
         "model": model.name,
         "verdict": verdict,
         "clips": counts_content(model.counts()),
-        "incoherent": model.incoherent,
+        "incoherent": model.beyond(FLICKER),
         "flicker": _endpoint(model, reference, FLICKER, flicker),
         "energy": _endpoint(model, reference, ENERGY, energy),
         "secondary": _secondary(model, reference),
@@ -267,7 +229,7 @@ def _endpoint(model: ClipSet, reference: ClipSet, name: str, batch: Batch | None
         "higher_is_better": False,
         "clips": counts_content(model.counts(name)),
         "enough": _enough(model, reference, name),
-        "incoherent": model.incoherent if name == FLICKER else 0,
+        "incoherent": model.beyond(name),
         "units": len(model.units(name)),
         "reference_units": len(reference.units(name)),
     }
