@@ -30,10 +30,8 @@ Indices = npt.NDArray[np.int64]
 ONE: Final = np.float32(1)
 ZERO: Final = np.float32(0)
 HALF: Final = np.float32(0.5)
+QUARTER: Final = np.float32(0.25)
 TWO: Final = np.float32(2)
-
-PLANES, FULL_PLANES = 2, 4
-"""What `_differ` averages: d and d squared alone, or with the products with both gradients."""
 
 
 @part
@@ -41,169 +39,239 @@ def _median(a: float, b: float, c: float) -> float:
     return max(min(a, b), min(max(a, b), c))
 
 
-@part
-def _warp_row(
-    picture: Floats, across: Floats, down: Floats, y: int, spare: Floats, row: Floats
-) -> None:
-    """One row of `warp`, bilinear; what points nowhere comes from the border.
+# Pictures at work are one long row each, in which each of their rows takes ``side`` values: loops
+# over a whole picture of few arrays make vectors, those over single rows hardly get that far.
 
-    In two passes, as only the first one makes vectors. ``spare``: (3 or more, W).
+
+@part
+def _put(row: Floats, target: Floats) -> None:
+    for x in range(len(row)):
+        target[x] = row[x]
+
+
+@part
+def _multiply(a: Floats, b: Floats, done: Floats) -> None:
+    for i in range(len(done)):
+        done[i] = a[i] * b[i]
+
+
+@part
+def _take_off(a: Floats, b: Floats, done: Floats) -> None:
+    """Take ``a b`` off."""
+    for i in range(len(done)):
+        done[i] -= a[i] * b[i]
+
+
+@part
+def _number(side: int, columns: Floats, rows: Floats) -> None:
+    """Each pixel's column and row."""
+    for i in range(len(columns)):
+        columns[i], rows[i] = np.float32(i % side), np.float32(i // side)
+
+
+@part
+def _find_places(
+    shape: tuple[int, int],
+    columns: Floats,
+    rows: Floats,
+    across: Floats,
+    down: Floats,
+    shares: Floats,
+    places: npt.NDArray[np.int32],
+) -> None:
+    """Where pixels move to in a picture; what points nowhere comes from the border.
+
+    Args:
+        shape: of the picture.
+        columns, rows: of the pixels; see `_number`.
+        across, down: their motion.
+        shares: (2, pixels), becomes how far the place lies beyond the sample before it.
+        places: (pixels,), becomes the number of that sample in the picture.
     """
-    height, width = picture.shape
+    height, width = shape
     right, bottom = np.float32(width - 1), np.float32(height - 1)
     last_x, last_y = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
-    start, line, none = np.float32(y), np.int32(width), np.int32(0)
-    fx, fy, places = spare[0], spare[1], spare[2].view(np.int32)
-    for x in range(width):
-        px = max(ZERO, min(right, np.float32(x) + across[x]))
-        py = max(ZERO, min(bottom, start + down[x]))
+    line, none = np.int32(width), np.int32(0)
+    fx, fy = shares[0], shares[1]
+    for i in range(len(places)):
+        px = max(ZERO, min(right, columns[i] + across[i]))
         ix = max(none, min(np.int32(px), last_x))
+        fx[i] = px - np.float32(ix)
+        places[i] = ix
+    for i in range(len(places)):
+        py = max(ZERO, min(bottom, rows[i] + down[i]))
         iy = max(none, min(np.int32(py), last_y))
-        fx[x], fy[x] = px - np.float32(ix), py - np.float32(iy)
-        places[x] = iy * line + ix
-    samples = picture.reshape(-1)
+        fy[i] = py - np.float32(iy)
+        places[i] += iy * line
+
+
+@part
+def _sample(
+    picture: Floats, shares: Floats, places: npt.NDArray[np.int32], first: int, row: Floats
+) -> None:
+    """Bilinear samples of a picture at the places of pixels from ``first`` on."""
+    height, width = picture.shape
+    samples, fx, fy = picture.reshape(-1), shares[0], shares[1]
     beside, below = np.uint64(min(1, width - 1)), np.uint64(width if height > 1 else 0)
-    for x in range(width):
+    for x in range(len(row)):
         # Unsigned, so that no index has to be looked at for being negative.
-        i = np.uint64(np.uint32(places[x]))
+        here = np.uint64(first + x)
+        i = np.uint64(np.uint32(places[here]))
         j = i + below
         a, b = samples[i], samples[i + beside]
         c, d = samples[j], samples[j + beside]
-        upper, lower = a + fx[x] * (b - a), c + fx[x] * (d - c)
-        row[x] = upper + fy[x] * (lower - upper)
-
-
-@part
-def _pad_row(row: Floats, radius: int) -> None:
-    """Repeat the values beside both margins in them."""
-    last = len(row) - radius - 1
-    for k in range(radius):
-        row[k] = row[radius]
-        row[last + 1 + k] = row[last]
-
-
-@part
-def _sum_along(padded: Floats, taps: int, line: Floats) -> None:
-    """Running sums of a row. The usual windows are spelled out: that makes them vectors."""
-    p = padded
-    if taps == 7:
-        for x in range(len(line)):
-            line[x] = ((p[x] + p[x + 1]) + (p[x + 2] + p[x + 3])) + (
-                (p[x + 4] + p[x + 5]) + p[x + 6]
-            )
-    elif taps == 5:
-        for x in range(len(line)):
-            line[x] = ((p[x] + p[x + 1]) + (p[x + 2] + p[x + 3])) + p[x + 4]
-    else:
-        for x in range(len(line)):
-            total = p[x]
-            for k in range(1, taps):
-                total += p[x + k]
-            line[x] = total
-
-
-@part
-def _mean_down(rows: Floats, target: Floats) -> None:
-    """Means over squared windows from rows that hold sums along them."""
-    taps, r = len(rows), rows
-    share = ONE / np.float32(taps * taps)
-    if taps == 7:
-        for x in range(len(target)):
-            total = ((r[0, x] + r[1, x]) + (r[2, x] + r[3, x])) + ((r[4, x] + r[5, x]) + r[6, x])
-            target[x] = total * share
-    elif taps == 5:
-        for x in range(len(target)):
-            target[x] = (((r[0, x] + r[1, x]) + (r[2, x] + r[3, x])) + r[4, x]) * share
-    else:
-        for x in range(len(target)):
-            total = r[0, x]
-            for k in range(1, taps):
-                total += r[k, x]
-            target[x] = total * share
-
-
-@part
-def _window_row(padded: Floats, rows: Floats, means: Floats, y: int) -> None:
-    """Take row ``y`` of some planes, and finish the row of their window means that it completes.
-
-    Args:
-        padded: (planes, W + 2 radius), the row, its margins still empty; beyond the last row it
-            is not looked at.
-        rows: (planes, taps, W), the last rows' sums, by their number.
-        means: (planes, H, W).
-        y: up to H + radius.
-    """
-    planes, height = means.shape[0], means.shape[1]
-    taps = rows.shape[1]
-    radius, slot = taps // 2, y % taps
-    for p in range(planes):
-        if y < height:
-            _pad_row(padded[p], radius)
-            _sum_along(padded[p], taps, rows[p, slot])
-            if y == 0:  # the border is repeated
-                for k in range(1, radius + 1):
-                    rows[p, taps - k] = rows[p, 0]
-        else:
-            rows[p, slot] = rows[p, (height - 1) % taps]
-        if y >= radius:
-            _mean_down(rows[p], means[p, y - radius])
-
-
-@compiled("void(f4[:,:,::1], i8, f4[:,:,::1])")
-def average_windows(planes: Floats, radius: int, means: Floats) -> None:
-    """Means over squared windows, (N, H, W) alike; the border is repeated."""
-    count, height, width = planes.shape
-    padded = np.empty((1, width + 2 * radius), np.float32)
-    rows = np.empty((1, 2 * radius + 1, width), np.float32)
-    for n in range(count):
-        for y in range(height + radius):
-            if y < height:
-                padded[0, radius : radius + width] = planes[n, y]
-            _window_row(padded, rows, means[n : n + 1], y)
+        upper, lower = a + fx[here] * (b - a), c + fx[here] * (d - c)
+        row[x] = upper + fy[here] * (lower - upper)
 
 
 @compiled("void(f4[:,:,:,::1], f4[:,:,:,::1], f4[:,:,:,::1])")
 def warp(pictures: Floats, flows: Floats, warped: Floats) -> None:
     """Values at the places that flows point to, (N, C, H, W) and (N, 2, H, W); bilinear."""
     count, channels, height, width = pictures.shape
-    spare = np.empty((3, width), np.float32)
+    pixels = height * width
+    columns, rows = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    shares, places = np.empty((2, pixels), np.float32), np.empty(pixels, np.int32)
+    _number(width, columns, rows)
     for n in range(count):
+        across, down = flows[n, 0].reshape(-1), flows[n, 1].reshape(-1)
+        _find_places((height, width), columns, rows, across, down, shares, places)
         for c in range(channels):
-            for y in range(height):
-                across, down = flows[n, 0, y], flows[n, 1, y]
-                _warp_row(pictures[n, c], across, down, y, spare, warped[n, c, y])
+            _sample(pictures[n, c], shares, places, 0, warped[n, c].reshape(-1))
+
+
+@part
+def _fill_margins(plane: Floats, side: int, radius: int) -> None:
+    """Repeat the border of each row in its margins."""
+    for start in range(0, len(plane), side):
+        first, last = start + radius, start + side - radius - 1
+        for k in range(radius):
+            plane[start + k] = plane[first]
+            plane[last + 1 + k] = plane[last]
+
+
+@part
+def _widen(picture: Floats, radius: int, plane: Floats) -> None:
+    """A picture with margins left and right of its rows."""
+    height, width = picture.shape
+    side = width + 2 * radius
+    for y in range(height):
+        _put(picture[y], plane[y * side + radius :])
+    _fill_margins(plane, side, radius)
+
+
+@part
+def _sum_along(plane: Floats, taps: int, sums: Floats) -> None:
+    """Running sums. The usual windows are spelled out: that makes them vectors."""
+    p, sums = plane, sums[: len(plane) - taps + 1]
+    if taps == 7:
+        for i in range(len(sums)):
+            sums[i] = ((p[i] + p[i + 1]) + (p[i + 2] + p[i + 3])) + (
+                (p[i + 4] + p[i + 5]) + p[i + 6]
+            )
+    elif taps == 5:
+        for i in range(len(sums)):
+            sums[i] = ((p[i] + p[i + 1]) + (p[i + 2] + p[i + 3])) + p[i + 4]
+    else:
+        for i in range(len(sums)):
+            total = p[i]
+            for k in range(1, taps):
+                total += p[i + k]
+            sums[i] = total
+
+
+@part
+def _mean_down(sums: Floats, side: int, taps: int, means: Floats) -> None:
+    """Means over squared windows from sums along the rows."""
+    share = ONE / np.float32(taps * taps)
+    a, b, c, d = sums, sums[side:], sums[2 * side :], sums[3 * side :]
+    e, f, g = sums[4 * side :], sums[5 * side :], sums[6 * side :]
+    if taps == 7:
+        for i in range(len(means)):
+            total = ((a[i] + b[i]) + (c[i] + d[i])) + ((e[i] + f[i]) + g[i])
+            means[i] = total * share
+    elif taps == 5:
+        for i in range(len(means)):
+            means[i] = (((a[i] + b[i]) + (c[i] + d[i])) + e[i]) * share
+    else:
+        for i in range(len(means)):
+            total = a[i]
+            for k in range(1, taps):
+                total += sums[i + k * side]
+            means[i] = total * share
+
+
+@part
+def _average(plane: Floats, side: int, radius: int, sums: Floats, means: Floats) -> None:
+    """Means over squared windows; the border is repeated.
+
+    Args:
+        plane: (H * side,), rows with margins of the radius on both sides.
+        side: W + 2 radius.
+        radius: of the windows, pixels.
+        sums: ((H + 2 radius) * side,), to work in.
+        means: (H * side,), of which the first W of each row are means.
+    """
+    above, taps, size = radius * side, 2 * radius + 1, len(plane)
+    _sum_along(plane, taps, sums[above:])
+    first, last = sums[above : above + side], sums[size + above - side :]
+    for k in range(radius):
+        _put(first, sums[k * side :])
+        _put(last[:side], sums[size + above + k * side :])
+    _mean_down(sums, side, taps, means)
+
+
+@compiled("void(f4[:,:,::1], i8, f4[:,:,::1])")
+def average_windows(planes: Floats, radius: int, means: Floats) -> None:
+    """Means over squared windows, (N, H, W) alike; the border is repeated."""
+    count, height, width = planes.shape
+    side = width + 2 * radius
+    plane, found = np.empty(height * side, np.float32), np.empty(height * side, np.float32)
+    sums = np.zeros((height + 2 * radius) * side, np.float32)
+    for n in range(count):
+        _widen(planes[n], radius, plane)
+        _average(plane, side, radius, sums, found)
+        for y in range(height):
+            _put(found[y * side : y * side + width], means[n, y])
+
+
+@part
+def _keep_better(variance: Floats, flow: Floats, least: Floats, best: Floats) -> None:
+    """Keep the flow, (2, pixels), where it lowers the variance."""
+    for c in range(2):
+        now, kept = flow[c], best[c]
+        for i in range(len(least)):
+            better, worse = now[i], kept[i]
+            kept[i] = better if variance[i] < least[i] else worse
+    for i in range(len(least)):
+        better, worse = variance[i], least[i]
+        least[i] = better if better < worse else worse
+
+
+@part
+def _step(longest: float, p: Floats, a: Floats, q: Floats, b: Floats, flow: Floats) -> None:
+    """Take ``p a + q b`` off, up to a length."""
+    for i in range(len(flow)):
+        flow[i] -= min(max(p[i] * a[i] + q[i] * b[i], -longest), longest)
 
 
 @part
 def _differ(
-    anchor: Floats,
-    gradient: Floats,
-    neighbour: Floats,
-    flow: Floats,
-    spare: Floats,
-    padded: Floats,
-    rows: Floats,
-    means: Floats,
+    picture: Floats,
+    still: Floats,
+    side: int,
+    radius: int,
+    shares: Floats,
+    places: npt.NDArray[np.int32],
+    d: Floats,
 ) -> None:
-    """Window means of ``[d, d d, d gx, d gy]``, or the first two, for d = warped - anchor."""
-    height, width = anchor.shape
-    radius = rows.shape[1] // 2
-    inside = slice(radius, radius + width)
-    for y in range(height + radius):
-        if y < height:
-            d, square, still = padded[0, inside], padded[1, inside], anchor[y]
-            _warp_row(neighbour, flow[0, y], flow[1, y], y, spare, d)
-            for x in range(width):
-                difference = d[x] - still[x]
-                d[x] = difference
-                square[x] = difference * difference
-            if len(means) == FULL_PLANES:
-                gx, gy = gradient[0, y], gradient[1, y]
-                with_x, with_y = padded[2, inside], padded[3, inside]
-                for x in range(width):
-                    with_x[x] = d[x] * gx[x]
-                    with_y[x] = d[x] * gy[x]
-        _window_row(padded, rows, means, y)
+    """A picture brought along the motion minus the anchor, both with margins."""
+    height, width = picture.shape
+    for y in range(height):
+        start = y * side + radius
+        _sample(picture, shares, places, y * side, d[start : start + width])
+    _fill_margins(d, side, radius)
+    for i in range(len(d)):
+        d[i] -= still[i]
 
 
 @compiled("void(f4[:,:,::1], f4[:,:,:,::1], f4[:,:,::1], i8, f4[:,:,:,:,::1])")
@@ -220,111 +288,95 @@ def choose_start(
         flows: (K, N, 2, H, W), becomes the result.
     """
     count, pictures, height, width = neighbours.shape
-    spare = np.empty((3, width), np.float32)
-    padded = np.empty((PLANES, width + 2 * radius), np.float32)
-    rows = np.empty((PLANES, 2 * radius + 1, width), np.float32)
-    still = np.empty((PLANES, height, width), np.float32)
-    moved = np.empty((PLANES, height, width), np.float32)
-    zero = np.zeros((2, height, width), np.float32)
+    side = width + 2 * radius
+    pixels = height * side
+    columns, rows = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    across, down = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    still, d = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    square, mean = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    before, after = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    shares, places = np.empty((2, pixels), np.float32), np.empty(pixels, np.int32)
+    sums = np.zeros((height + 2 * radius) * side, np.float32)
+    _number(side, columns, rows)
     for k in range(count):
         for n in range(pictures):
-            flow = flows[k, n]
-            flow[0] = shifts[k, n, 0]
-            flow[1] = shifts[k, n, 1]
-            _differ(anchors[n], zero, neighbours[k, n], zero, spare, padded, rows, still)
-            _differ(anchors[n], zero, neighbours[k, n], flow, spare, padded, rows, moved)
+            flow, picture, shift = flows[k, n], neighbours[k, n], shifts[k, n]
+            _widen(anchors[n], radius, still)
+            _widen(picture, radius, d)
+            for i in range(pixels):
+                d[i] -= still[i]
+            _multiply(d, d, square)
+            _average(d, side, radius, sums, mean)
+            _average(square, side, radius, sums, before)
+            _take_off(mean, mean, before)
+            across[:], down[:] = shift[0], shift[1]
+            _find_places((height, width), columns, rows, across, down, shares, places)
+            _differ(picture, still, side, radius, shares, places, d)
+            _multiply(d, d, square)
+            _average(d, side, radius, sums, mean)
+            _average(square, side, radius, sums, after)
+            _take_off(mean, mean, after)
             for y in range(height):
                 for x in range(width):
-                    before = still[1, y, x] - still[0, y, x] * still[0, y, x]
-                    after = moved[1, y, x] - moved[0, y, x] * moved[0, y, x]
-                    if not after < before:
-                        flow[0, y, x] = ZERO
-                        flow[1, y, x] = ZERO
+                    better = after[y * side + x] < before[y * side + x]
+                    flow[0, y, x] = shift[0] if better else ZERO
+                    flow[1, y, x] = shift[1] if better else ZERO
 
 
 @part
-def _gradients(
-    anchor: Floats, damping: float, padded: Floats, rows: Floats, gradient: Floats, means: Floats
-) -> None:
-    """Gradients of an anchor, their window means, and the inverse of their covariances.
-
-    ``means``: (5, H, W), becomes ``[gx, gy, inverse xx, inverse xy, inverse yy]``.
-    """
-    height, width = anchor.shape
-    radius = rows.shape[1] // 2
-    for y in range(height + radius):
-        if y < height:
-            above, here = anchor[max(y - 1, 0)], anchor[y]
-            below = anchor[min(y + 1, height - 1)]
-            gx, gy = gradient[0, y], gradient[1, y]
-            gx[0] = (here[min(1, width - 1)] - here[0]) * HALF
-            gx[width - 1] = (here[width - 1] - here[max(width - 2, 0)]) * HALF
-            for x in range(1, width - 1):
-                gx[x] = (here[x + 1] - here[x - 1]) * HALF
-            for x in range(width):
-                gy[x] = (below[x] - above[x]) * HALF
-                padded[0, radius + x] = gx[x]
-                padded[1, radius + x] = gy[x]
-                padded[2, radius + x] = gx[x] * gx[x]
-                padded[3, radius + x] = gx[x] * gy[x]
-                padded[4, radius + x] = gy[x] * gy[x]
-        _window_row(padded, rows, means, y)
+def _differentiate(picture: Floats, radius: int, gx: Floats, gy: Floats) -> None:
+    """Gradients of a picture, with margins; the border is repeated."""
+    height, width = picture.shape
+    side = width + 2 * radius
     for y in range(height):
-        for x in range(width):
-            mean_x, mean_y = means[0, y, x], means[1, y, x]
-            xx = means[2, y, x] - mean_x * mean_x + damping
-            xy = means[3, y, x] - mean_x * mean_y
-            yy = means[4, y, x] - mean_y * mean_y + damping
-            determinant = xx * yy - xy * xy
-            means[2, y, x] = yy / determinant
-            means[3, y, x] = -xy / determinant
-            means[4, y, x] = xx / determinant
-
-
-@part
-def _keep_better(means: Floats, flow: Floats, cost: Floats, best: Floats, first: bool) -> None:
-    """Keep the flow where it lowers the variance of d."""
-    height, width = cost.shape
-    for y in range(height):
-        mean, square, least = means[0, y], means[1, y], cost[y]
-        across, down, best_across, best_down = flow[0, y], flow[1, y], best[0, y], best[1, y]
-        for x in range(width):
-            variance = square[x] - mean[x] * mean[x]
-            better = first or variance < least[x]
-            least[x] = variance if better else least[x]
-            best_across[x] = across[x] if better else best_across[x]
-            best_down[x] = down[x] if better else best_down[x]
-
-
-@part
-def _move(means: Floats, gradients: Floats, longest: float, flow: Floats) -> None:
-    """The step of least squares."""
-    height, width = flow.shape[1:]
-    for y in range(height):
-        mean, with_x, with_y = means[0, y], means[2, y], means[3, y]
-        mean_x, mean_y = gradients[0, y], gradients[1, y]
-        xx, xy, yy = gradients[2, y], gradients[3, y], gradients[4, y]
-        across, down = flow[0, y], flow[1, y]
-        for x in range(width):
-            a = with_x[x] - mean[x] * mean_x[x]
-            b = with_y[x] - mean[x] * mean_y[x]
-            across[x] -= min(max(xx[x] * a + xy[x] * b, -longest), longest)
-            down[x] -= min(max(yy[x] * b + xy[x] * a, -longest), longest)
-
-
-@part
-def _smooth(plane: Floats, along: Floats, done: Floats) -> None:
-    """Median of three along rows, then along columns; the border is repeated."""
-    height, width = plane.shape
-    for y in range(height):
-        row, target = plane[y], along[y]
-        target[0] = _median(row[0], row[0], row[min(1, width - 1)])
-        target[width - 1] = _median(row[max(width - 2, 0)], row[width - 1], row[width - 1])
+        above, here = picture[max(y - 1, 0)], picture[y]
+        below = picture[min(y + 1, height - 1)]
+        across, down = gx[y * side + radius :], gy[y * side + radius :]
+        across[0] = (here[min(1, width - 1)] - here[0]) * HALF
+        across[width - 1] = (here[width - 1] - here[max(width - 2, 0)]) * HALF
         for x in range(1, width - 1):
-            target[x] = _median(row[x - 1], row[x], row[x + 1])
+            across[x] = (here[x + 1] - here[x - 1]) * HALF
+        for x in range(width):
+            down[x] = (below[x] - above[x]) * HALF
+    _fill_margins(gx, side, radius)
+    _fill_margins(gy, side, radius)
+
+
+@part
+def _invert(
+    damping: float, xx: Floats, xy: Floats, yy: Floats, determinant: Floats, inverse: Floats
+) -> None:
+    """Inverse of damped covariances, (3, pixels): ``[xx, xy, yy]``."""
+    for i in range(len(xx)):
+        xx[i] += damping
+        yy[i] += damping
+    for i in range(len(xx)):
+        determinant[i] = xx[i] * yy[i] - xy[i] * xy[i]
+    inverse_xx, inverse_xy, inverse_yy = inverse[0], inverse[1], inverse[2]
+    for i in range(len(xx)):
+        inverse_xx[i] = yy[i] / determinant[i]
+    for i in range(len(xx)):
+        inverse_xy[i] = -xy[i] / determinant[i]
+    for i in range(len(xx)):
+        inverse_yy[i] = xx[i] / determinant[i]
+
+
+@part
+def _smooth(plane: Floats, side: int, along: Floats, done: Floats) -> None:
+    """Median of three along rows, then along columns; the border is repeated.
+
+    ``plane``: of which the first W values of each row count; ``done``: (H, W), becomes the result.
+    """
+    height, width = done.shape
+    for i in range(1, len(plane) - 1):
+        along[i] = _median(plane[i - 1], plane[i], plane[i + 1])
     for y in range(height):
-        above, here, below = along[max(y - 1, 0)], along[y], along[min(y + 1, height - 1)]
-        target = done[y]
+        row, first, last = plane[y * side :], y * side, y * side + width - 1
+        along[first] = _median(row[0], row[0], row[min(1, width - 1)])
+        along[last] = _median(row[max(width - 2, 0)], row[width - 1], row[width - 1])
+    for y in range(height):
+        above, here = along[max(y - 1, 0) * side :], along[y * side :]
+        below, target = along[min(y + 1, height - 1) * side :], done[y]
         for x in range(width):
             target[x] = _median(above[x], here[x], below[x])
 
@@ -353,30 +405,64 @@ def refine(
         done: becomes the result.
     """
     count, pictures, height, width = neighbours.shape
-    taps = 2 * radius + 1
-    spare = np.empty((3, width), np.float32)
-    padded = np.empty((5, width + 2 * radius), np.float32)
-    rows = np.empty((5, taps, width), np.float32)
-    gradient = np.empty((2, height, width), np.float32)
-    gradients = np.empty((5, height, width), np.float32)
-    means = np.empty((FULL_PLANES, height, width), np.float32)
-    cost = np.empty((height, width), np.float32)
-    flow = np.empty((2, height, width), np.float32)
-    best = np.empty((2, height, width), np.float32)
+    side = width + 2 * radius
+    pixels = height * side
+    columns, rows = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    still, d = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    gx, gy = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    mean_x, mean_y = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    with_x, with_y = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    mean, square = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    product, least = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    shares, places = np.empty((2, pixels), np.float32), np.empty(pixels, np.int32)
+    sums = np.zeros((height + 2 * radius) * side, np.float32)
+    flow, best = np.zeros((2, pixels), np.float32), np.empty((2, pixels), np.float32)
+    inverse = np.empty((3, pixels), np.float32)
+    _number(side, columns, rows)
     for n in range(pictures):
-        _gradients(anchors[n], damping, padded, rows, gradient, gradients)
+        _widen(anchors[n], radius, still)
+        _differentiate(anchors[n], radius, gx, gy)
+        _average(gx, side, radius, sums, mean_x)
+        _average(gy, side, radius, sums, mean_y)
+        _multiply(gx, gx, product)
+        _average(product, side, radius, sums, with_x)
+        _take_off(mean_x, mean_x, with_x)
+        _multiply(gx, gy, product)
+        _average(product, side, radius, sums, mean)
+        _take_off(mean_x, mean_y, mean)
+        _multiply(gy, gy, product)
+        _average(product, side, radius, sums, with_y)
+        _take_off(mean_y, mean_y, with_y)
+        _invert(damping, with_x, mean, with_y, square, inverse)
         for k in range(count):
-            flow[:] = flows[k, n]
-            for step in range(steps + 1):
-                planes = FULL_PLANES if step < steps else PLANES
-                wanted = means[:planes]
-                neighbour = neighbours[k, n]
-                _differ(anchors[n], gradient, neighbour, flow, spare, padded, rows, wanted)
-                _keep_better(wanted, flow, cost, best, step == 0)
-                if step < steps:
-                    _move(means, gradients, longest, flow)
             for c in range(2):
-                _smooth(best[c], flow[c], done[k, n, c])
+                for y in range(height):
+                    _put(flows[k, n, c, y], flow[c, y * side :])
+            for step in range(steps + 1):
+                _find_places((height, width), columns, rows, flow[0], flow[1], shares, places)
+                _differ(neighbours[k, n], still, side, radius, shares, places, d)
+                _average(d, side, radius, sums, mean)
+                _multiply(d, d, product)
+                _average(product, side, radius, sums, square)
+                _take_off(mean, mean, square)
+                if step == 0:
+                    _put(square, least)
+                    _put(flow[0], best[0])
+                    _put(flow[1], best[1])
+                else:
+                    _keep_better(square, flow, least, best)
+                if step == steps:
+                    break
+                _multiply(d, gx, product)
+                _average(product, side, radius, sums, with_x)
+                _take_off(mean, mean_x, with_x)
+                _multiply(d, gy, product)
+                _average(product, side, radius, sums, with_y)
+                _take_off(mean, mean_y, with_y)
+                _step(longest, inverse[0], with_x, inverse[1], with_y, flow[0])
+                _step(longest, inverse[2], with_y, inverse[1], with_x, flow[1])
+            for c in range(2):
+                _smooth(best[c], side, product, done[k, n, c])
 
 
 @part
@@ -421,63 +507,90 @@ def enlarge(flows: Floats, done: Floats) -> None:
 
 
 @part
-def _blur_as_sampled(plane: Floats, y: int, flow: Floats, row: Floats) -> None:
-    """One row of `_as_if_sampled`: the plane with the blur that sampling gives its neighbours."""
-    height, width = plane.shape
-    above, here, below = plane[max(y - 1, 0)], plane[y], plane[min(y + 1, height - 1)]
-    across, down = flow[0, y], flow[1, y]
-    row[0] = here[min(1, width - 1)] - here[0]
-    row[width - 1] = here[max(width - 2, 0)] - here[width - 1]
-    for x in range(1, width - 1):
-        row[x] = here[x - 1] + here[x + 1] - TWO * here[x]
-    for x in range(width):
-        fx, fy = across[x] - np.floor(across[x]), down[x] - np.floor(down[x])
-        beside = above[x] + below[x] - TWO * here[x]
-        row[x] = here[x] + HALF * (fx * (ONE - fx) * row[x] + fy * (ONE - fy) * beside)
+def _second_differences(picture: Floats, across: Floats, down: Floats) -> None:
+    """Along rows and columns of a picture, (H * W,) each; the border is repeated."""
+    height, width = picture.shape
+    p, last = picture.reshape(-1), height * width - 1
+    for i in range(1, last):
+        across[i] = p[i - 1] + p[i + 1] - TWO * p[i]
+    for y in range(height):
+        here, first = picture[y], y * width
+        across[first] = here[min(1, width - 1)] - here[0]
+        across[first + width - 1] = here[max(width - 2, 0)] - here[width - 1]
+        above, below = picture[max(y - 1, 0)], picture[min(y + 1, height - 1)]
+        row = down[first : first + width]
+        for x in range(width):
+            row[x] = above[x] + below[x] - TWO * here[x]
 
 
 @part
-def _inside_row(flow: Floats, height: int, y: int, slack: float, row: Floats) -> None:
-    """Leave 1 where the place moved to lies in the picture."""
-    across, down = flow[0, y], flow[1, y]
-    width = len(row)
-    right, bottom = np.float32(width - 1) + slack, np.float32(height - 1) + slack
-    for x in range(width):
-        px, py = np.float32(x) + across[x], np.float32(y) + down[x]
-        inside = (px >= -slack) & (px <= right) & (py >= -slack) & (py <= bottom)
-        row[x] = row[x] if inside else ZERO
+def _blur_as_sampled(at: Floats, second: Floats, flow: Floats, done: Floats) -> None:
+    """A picture with the blur that sampling between pixels gives its neighbours.
+
+    ``second``: its second differences, (2, pixels), as the flow.
+    """
+    for i in range(len(at)):
+        done[i] = at[i]
+    for c in range(2):
+        move, bend = flow[c], second[c]
+        for i in range(len(at)):
+            share = move[i] - np.floor(move[i])
+            done[i] += HALF * (share * (ONE - share)) * bend[i]
 
 
 @part
-def _sum_columns(columns: Floats, tile: int, row: int, sums: Floats) -> None:
-    """Sums over tiles from those down their columns."""
-    for i in range(len(sums)):
-        for column in range(sums.shape[2]):
+def _leave_inside(
+    shape: tuple[int, int],
+    columns: Floats,
+    rows: Floats,
+    flow: Floats,
+    slack: float,
+    inside: Floats,
+) -> None:
+    """Leave 1 where the place that a pixel of the picture moves to lies in it, and 0 elsewhere."""
+    across, down = flow[0], flow[1]
+    right, bottom = np.float32(shape[1] - 1) + slack, np.float32(shape[0] - 1) + slack
+    for i in range(len(inside)):
+        place = columns[i] + across[i]
+        inside[i] = inside[i] if (place >= -slack) & (place <= right) else ZERO
+    for i in range(len(inside)):
+        place = rows[i] + down[i]
+        inside[i] = inside[i] if (place >= -slack) & (place <= bottom) else ZERO
+
+
+@part
+def _sum_tiles(plane: Floats, width: int, tile: int, line: Floats, sums: Floats) -> None:
+    """Sums over the tiles of a picture, down their columns and then across.
+
+    ``line``: (W,), to work in; ``sums``: (rows, columns), becomes the result.
+    """
+    for row in range(len(sums)):
+        _put(plane[row * tile * width :][:width], line)
+        for y in range(row * tile + 1, (row + 1) * tile):
+            here = plane[y * width :]
+            for x in range(width):
+                line[x] += here[x]
+        for column in range(sums.shape[1]):
             total = ZERO
             for x in range(column * tile, (column + 1) * tile):
-                total += columns[i, x]
-            sums[i, row, column] = total
+                total += line[x]
+            sums[row, column] = total
 
 
 @part
-def _add_products(plus: Floats, minus: Floats, sums: Floats) -> None:
-    """Add ``[d+ d+, d- d-, d+ d-, d+ + d-]`` of a row to the sums down the columns."""
-    plus_plus, minus_minus, plus_minus, both = sums[0], sums[1], sums[2], sums[3]
-    for x in range(len(plus)):
-        plus_plus[x] += plus[x] * plus[x]
-        minus_minus[x] += minus[x] * minus[x]
-        plus_minus[x] += plus[x] * minus[x]
-        both[x] += plus[x] + minus[x]
-
-
-@part
-def _add_row(inside: Floats, speed: Floats, plus: Floats, minus: Floats, sums: Floats) -> None:
-    """Add a row of what `sum_triples` sums to the six sums down the columns."""
-    shares, speeds = sums[0], sums[1]
-    for x in range(len(inside)):
-        shares[x] += inside[x]
-        speeds[x] += speed[x]
-    _add_products(plus, minus, sums[2:])
+def _sum_products(
+    plus: Floats, minus: Floats, width: int, tile: int, line: Floats, work: Floats, sums: Floats
+) -> None:
+    """Sums over tiles of ``[d+ d+, d- d-, d+ d-, d+ + d-]``."""
+    _multiply(plus, plus, work)
+    _sum_tiles(work, width, tile, line, sums[0])
+    _multiply(minus, minus, work)
+    _sum_tiles(work, width, tile, line, sums[1])
+    _multiply(plus, minus, work)
+    _sum_tiles(work, width, tile, line, sums[2])
+    for i in range(len(work)):
+        work[i] = plus[i] + minus[i]
+    _sum_tiles(work, width, tile, line, sums[3])
 
 
 @compiled(
@@ -504,28 +617,35 @@ def sum_triples(
         sums: (N, 6, rows, columns), becomes the result; see `native.triple_sums`.
     """
     pictures, height, width = at.shape
-    spare, rows = np.empty((3, width), np.float32), np.empty((6, width), np.float32)
-    inside, speed, plus, minus, after_like, before_like = rows
-    columns_sums = np.empty((6, width), np.float32)
+    shape, pixels = (height, width), height * width
+    columns, rows = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    inside, work = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    plus, minus = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    shares, places = np.empty((2, pixels), np.float32), np.empty(pixels, np.int32)
+    second, line = np.empty((2, pixels), np.float32), np.empty(width, np.float32)
+    _number(width, columns, rows)
     for n in range(pictures):
-        for y in range(sums.shape[2] * tile):
-            inside[:] = ONE
-            _inside_row(forward[n], height, y, slack, inside)
-            _inside_row(backward[n], height, y, slack, inside)
-            _warp_row(after[n], forward[n, 0, y], forward[n, 1, y], y, spare, plus)
-            _warp_row(before[n], backward[n, 0, y], backward[n, 1, y], y, spare, minus)
-            _blur_as_sampled(at[n], y, forward[n], after_like)
-            _blur_as_sampled(at[n], y, backward[n], before_like)
-            across, down = forward[n, 0, y], forward[n, 1, y]
-            for x in range(width):
-                speed[x] = np.sqrt(across[x] * across[x] + down[x] * down[x])
-                plus[x] = (plus[x] - after_like[x]) * inside[x]
-                minus[x] = (before_like[x] - minus[x]) * inside[x]
-            if y % tile == 0:
-                columns_sums[:] = ZERO
-            _add_row(inside, speed, plus, minus, columns_sums)
-            if y % tile == tile - 1:
-                _sum_columns(columns_sums, tile, y // tile, sums[n])
+        ahead, behind = forward[n].reshape(2, -1), backward[n].reshape(2, -1)
+        here = at[n].reshape(-1)
+        inside[:] = ONE
+        _leave_inside(shape, columns, rows, ahead, slack, inside)
+        _leave_inside(shape, columns, rows, behind, slack, inside)
+        _second_differences(at[n], second[0], second[1])
+        _find_places(shape, columns, rows, ahead[0], ahead[1], shares, places)
+        _sample(after[n], shares, places, 0, plus)
+        _blur_as_sampled(here, second, ahead, work)
+        for i in range(pixels):
+            plus[i] = (plus[i] - work[i]) * inside[i]
+        _find_places(shape, columns, rows, behind[0], behind[1], shares, places)
+        _sample(before[n], shares, places, 0, minus)
+        _blur_as_sampled(here, second, behind, work)
+        for i in range(pixels):
+            minus[i] = (work[i] - minus[i]) * inside[i]
+        _sum_tiles(inside, width, tile, line, sums[n, 0])
+        for i in range(pixels):
+            work[i] = np.sqrt(ahead[0, i] * ahead[0, i] + ahead[1, i] * ahead[1, i])
+        _sum_tiles(work, width, tile, line, sums[n, 1])
+        _sum_products(plus, minus, width, tile, line, work, sums[n, 2:])
 
 
 @part
@@ -662,60 +782,64 @@ def _beside(plane: Floats, y: int, row: Floats) -> None:
 
 
 @part
-def _see_detail(
-    after: Floats,
-    at: Floats,
-    before: Floats,
-    forward: Floats,
-    backward: Floats,
+def _warp_cubic(picture: Floats, flow: Floats, spare: Floats, moved: Floats) -> None:
+    """As `warp`, of one picture, bicubic. ``spare``: (10, W)."""
+    for y in range(len(picture)):
+        _warp_row_cubic(picture, flow[0, y], flow[1, y], y, spare, moved[y])
+
+
+@part
+def _sum_detail(
+    picture: Floats,
     inside: Floats,
     plus: Floats,
-    minus: Floats,
+    moved: Floats,
+    tile: int,
+    line: Floats,
+    beside: Floats,
+    sums: Floats,
 ) -> None:
-    """Differences to the neighbours along the motion, where both are inside."""
-    height, width = at.shape
-    spare = np.empty((10, width), np.float32)
+    """The seven sums of one picture, from its neighbours along the motion.
+
+    Args:
+        picture: (H, W).
+        inside: (H * W,).
+        plus: (H * W,), the next picture, becomes d+.
+        moved: (H, W), the one before, becomes d-.
+        tile: pixels.
+        line: (W,), to work in.
+        beside: (H, W), to work in.
+        sums: (7, rows, columns), becomes the result.
+    """
+    height, width = picture.shape
+    at, minus, work = picture.reshape(-1), moved.reshape(-1), beside.reshape(-1)
+    for i in range(len(at)):
+        plus[i] = (plus[i] - at[i]) * inside[i]
+    for i in range(len(at)):
+        minus[i] = (at[i] - minus[i]) * inside[i]
     for y in range(height):
-        ahead, behind = plus[y], minus[y]
-        _warp_row_cubic(after, forward[0, y], forward[1, y], y, spare, ahead)
-        _warp_row_cubic(before, backward[0, y], backward[1, y], y, spare, behind)
-        here, share = at[y], inside[y]
-        for x in range(width):
-            ahead[x] = (ahead[x] - here[x]) * share[x]
-            behind[x] = (here[x] - behind[x]) * share[x]
+        _beside(moved, y, beside[y])
+    for i in range(len(at)):
+        work[i] *= plus[i] * QUARTER
+    _sum_tiles(work, width, tile, line, sums[0])
+    for y in range(height):
+        _beside(picture, y, beside[y])
+    for i in range(len(at)):
+        work[i] *= at[i] * inside[i] * QUARTER
+    _sum_tiles(work, width, tile, line, sums[1])
+    _sum_tiles(inside, width, tile, line, sums[2])
+    _sum_products(plus, minus, width, tile, line, work, sums[3:])
 
 
 @part
-def _add_detail(
-    at: Floats, inside: Floats, plus: Floats, minus: Floats, y: int, row: Floats, sums: Floats
-) -> None:
-    """Add a row of what `sum_details` sums to the seven sums down the columns."""
-    here, share, ahead, behind = at[y], inside[y], plus[y], minus[y]
-    quarter = np.float32(0.25)
-    product, detail, shares = sums[0], sums[1], sums[2]
-    _beside(minus, y, row)
-    for x in range(len(row)):
-        product[x] += ahead[x] * row[x] * quarter
-    _beside(at, y, row)
-    for x in range(len(row)):
-        detail[x] += here[x] * row[x] * share[x] * quarter
-        shares[x] += share[x]
-    _add_products(ahead, behind, sums[3:])
-
-
-@part
-def _inside_detail(forward: Floats, backward: Floats, slack: float, inside: Floats) -> None:
-    """1 where both neighbours show the pixel, in twice as many rows and columns."""
-    height, width = forward.shape[1:]
-    row = np.empty(width, np.float32)
+def _repeat(small: Floats, large: Floats) -> None:
+    """The same in twice as many rows and columns."""
+    height, width = small.shape
     for y in range(height):
-        row[:] = ONE
-        _inside_row(forward, height, y, slack, row)
-        _inside_row(backward, height, y, slack, row)
         for i in range(2):
             for x in range(width):
-                inside[2 * y + i, 2 * x] = row[x]
-                inside[2 * y + i, 2 * x + 1] = row[x]
+                large[2 * y + i, 2 * x] = small[y, x]
+                large[2 * y + i, 2 * x + 1] = small[y, x]
 
 
 @compiled(
@@ -742,22 +866,26 @@ def sum_details(
         sums: (N, 7, rows, columns), becomes the result; see `native.detail_sums`.
     """
     pictures, height, width = at.shape
+    small, pixels = (height // 2, width // 2), height * width // 4
     left, share = np.empty(width, np.int64), np.empty(width, np.float32)
-    row, line = np.empty(width // 2, np.float32), np.empty(width, np.float32)
-    ahead = np.empty((2, height, width), np.float32)
-    behind = np.empty((2, height, width), np.float32)
-    inside, plus, minus = np.empty((3, height, width), np.float32)
-    columns_sums = np.empty((7, width), np.float32)
-    _places(width, width // 2, left, share)
+    row, line = np.empty(small[1], np.float32), np.empty(width, np.float32)
+    spare, motion = np.empty((10, width), np.float32), np.empty((2, height, width), np.float32)
+    seen, inside = np.empty(pixels, np.float32), np.empty((height, width), np.float32)
+    plus, minus = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+    work = np.empty((height, width), np.float32)
+    columns, rows = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    _places(width, small[1], left, share)
+    _number(small[1], columns, rows)
     for n in range(pictures):
+        ahead, behind = forward[n].reshape(2, -1), backward[n].reshape(2, -1)
+        seen[:] = ONE
+        _leave_inside(small, columns, rows, ahead, slack, seen)
+        _leave_inside(small, columns, rows, behind, slack, seen)
+        _repeat(seen.reshape(small), inside)
         for c in range(2):
-            _enlarge_plane(forward[n, c], left, share, row, TWO, ahead[c])
-            _enlarge_plane(backward[n, c], left, share, row, TWO, behind[c])
-        _inside_detail(forward[n], backward[n], slack, inside)
-        _see_detail(after[n], at[n], before[n], ahead, behind, inside, plus, minus)
-        for y in range(sums.shape[2] * tile):
-            if y % tile == 0:
-                columns_sums[:] = ZERO
-            _add_detail(at[n], inside, plus, minus, y, line, columns_sums)
-            if y % tile == tile - 1:
-                _sum_columns(columns_sums, tile, y // tile, sums[n])
+            _enlarge_plane(forward[n, c], left, share, row, TWO, motion[c])
+        _warp_cubic(after[n], motion, spare, plus)
+        for c in range(2):
+            _enlarge_plane(backward[n, c], left, share, row, TWO, motion[c])
+        _warp_cubic(before[n], motion, spare, minus)
+        _sum_detail(at[n], inside.reshape(-1), plus.reshape(-1), minus, tile, line, work, sums[n])
