@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flickerscope.compiled.door import COMPILED, as_array, takes
 from flickerscope.grid import AreaGrid, FrameBuffer, grid_shape
 from flickerscope.inputs.source import Plane
 from flickerscope.settings import Settings
@@ -104,17 +105,53 @@ class Look:
     def measure(self) -> None:
         """Fill in the values, in code values."""
         scale, offset = self._plane.scale, self._plane.offset
-        x = _floats(_some_rows(self._samples), self._plane)
-        self.mean = scale * float(x.mean()) + offset
-        self.variance = scale**2 * float(x.var(correction=0))
-        steps = x.diff(dim=1), x.diff(dim=2)
-        # Scaled before it is squared: float32 has no room for the squares of large samples.
-        norms = [(scale * float(torch.linalg.vector_norm(step)), step.numel()) for step in steps]
-        self.gradient = sum(norm**2 / count for norm, count in norms if count)
         ends = (0.5 - offset) / scale, (254.5 - offset) / scale
-        beyond = torch.count_nonzero(x <= ends[0]) + torch.count_nonzero(x >= ends[1])
-        self.clipped = float(beyond) / x.numel()
+        groups = _some_rows(self._samples)
+        look = _look_compiled if takes(groups, kinds=COMPILED) else _look
+        mean, variance, steps, self.clipped = look(groups, *ends)
+        self.mean = scale * mean + offset
+        self.variance = scale**2 * variance
+        # Scaled before they are squared: the squares of large samples are too large.
+        self.gradient = sum((scale * step) ** 2 for step in steps)
         self._samples = torch.empty(0, device="cpu")  # the values stay, the pixels must not
+
+
+_Moments = tuple[float, float, tuple[float, ...], float]
+"""Mean, variance, root mean square of the steps across and down, and the clipped share."""
+
+
+def _look(groups: torch.Tensor, low: float, high: float) -> _Moments:
+    """Of samples, (groups, rows, columns); ``low`` and ``high``: from which on they are clipped."""
+    x = groups if groups.dtype == torch.float64 else groups.to(torch.float32)
+    steps = x.diff(dim=2), x.diff(dim=1)
+    clipped = torch.count_nonzero(x <= low) + torch.count_nonzero(x >= high)
+    return (
+        float(x.mean()),
+        float(x.var(correction=0)),
+        tuple(float(torch.linalg.vector_norm(s)) / max(1, s.numel()) ** 0.5 for s in steps),
+        float(clipped) / x.numel(),
+    )
+
+
+def _look_compiled(groups: torch.Tensor, low: float, high: float) -> _Moments:
+    """The same, summed in double precision."""
+    from flickerscope.compiled.look import sum_looks
+
+    count, height, width = groups.shape
+    sums = np.zeros((5, width))
+    samples = as_array(groups)
+    sum_looks(samples, low, high, sums)
+    total, squares, across, down, clipped = (float(x) for x in sums.sum(1))
+    mean = total / groups.numel()
+    return (
+        float(samples.flat[0]) + mean,
+        squares / groups.numel() - mean**2,
+        (
+            (across / max(1, count * height * (width - 1))) ** 0.5,
+            (down / max(1, count * (height - 1) * width)) ** 0.5,
+        ),
+        clipped / groups.numel(),
+    )
 
 
 def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:

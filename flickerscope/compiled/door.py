@@ -26,4 +26,4 @@ def as_array(x: torch.Tensor) -> npt.NDArray[Any]:
 
 def prepare() -> None:
     """Load the loops; the first time after an installation that compiles them, for some seconds."""
-    from flickerscope.compiled import area, motion, spectrum  # noqa: F401
+    from flickerscope.compiled import area, look, motion, spectrum  # noqa: F401

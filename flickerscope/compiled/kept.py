@@ -9,7 +9,7 @@ from typing import Final
 __all__ = ["are_kept"]
 
 PYTHON: Final = f"py{sys.version_info.major}{sys.version_info.minor}"
-MODULES: Final = ("area", "motion", "spectrum")
+MODULES: Final = ("area", "look", "motion", "spectrum")
 
 
 def are_kept(folder: Path | None = None) -> bool:
