@@ -17,6 +17,27 @@ Counts = npt.NDArray[np.int64]
 BLOCK: Final = 128
 """Cells that are transformed at once: what they take should fit the nearest caches."""
 HALF: Final = np.float32(0.5)
+TWO: Final = np.float32(2)
+EIGHTH: Final = np.float32(0.5**0.5)
+"""Cosine and sine of an eighth of a circle."""
+GROUP: Final = 8
+"""Complex values that are transformed at once."""
+
+
+@part
+def _row(half: int, imaginary: int, k: int) -> int:
+    """Where value ``k`` of ``half`` complex ones stands: in groups of 8, real parts first."""
+    group = min(half, GROUP)
+    return 2 * group * (k // group) + group * imaginary + k % group
+
+
+@part
+def _reverse(k: int, count: int) -> int:
+    """The bits of a number below ``count``, a power of two, in the other order."""
+    done = 0
+    while count > 1:
+        done, k, count = 2 * done + k % 2, k // 2, count // 2
+    return done
 
 
 @part
@@ -28,17 +49,25 @@ def _load(
     window: Floats,
     waves: Floats,
 ) -> None:
-    """Differences to the middle frame under the window; even frames real, odd ones imaginary.
+    """Half the differences to the middle frame, windowed; even frames real, odd ones imaginary.
 
-    A still picture is exactly 0, and so are the cells beyond ``count``.
+    A still picture is exactly 0, and so are the cells beyond ``count``. In the order in which
+    `_transform` wants them.
     """
     frames = len(window)
-    middle = frames // 2
+    half, middle = frames // 2, frames // 2
+    groups = max(1, half // GROUP)
     base = head[middle] if middle < len(head) else tail[middle - len(head)]
+    still = base[first : first + count]
     for t in range(frames):
         row = head[t] if t < len(head) else tail[t - len(head)]
-        target, weight = waves[t % 2, t // 2], window[t]
-        here, still = row[first : first + count], base[first : first + count]
+        n = t // 2
+        if half < GROUP:
+            place = _reverse(n, half)
+        else:
+            place = GROUP * _reverse(n % groups, groups) + n // groups
+        target, weight = waves[_row(half, t % 2, place)], HALF * window[t]
+        here = row[first : first + count]
         for x in range(count):
             target[x] = (np.float32(here[x]) - np.float32(still[x])) * weight
         for x in range(count, BLOCK):
@@ -46,73 +75,127 @@ def _load(
 
 
 @part
-def _transform(waves: Floats, spare: Floats, cosines: Floats, sines: Floats) -> Floats:
-    """Complex Fourier transform along the frames of a power of two, by Stockham's passes.
+def _transform_group(z: Floats) -> None:
+    """Fourier transform of 8 complex values, (16 * BLOCK,), real parts first, in their place.
 
-    (2, frames, cells) alike; returns that one of the two arrays that it ends in.
+    All offsets are constants, so that it runs in the registers.
     """
-    source, target = waves, spare
-    length = waves.shape[1]
-    size, stride = length, 1
-    while size > 1:
-        half = size // 2
-        for p in range(half):
-            c, s = cosines[2 * p * stride], sines[2 * p * stride]
-            for q in range(stride):
-                one, two = q + stride * p, q + stride * (p + half)
-                a, b = source[0, one], source[1, one]
-                d, e = source[0, two], source[1, two]
-                here = q + 2 * stride * p
-                sum_real, sum_imaginary = target[0, here], target[1, here]
-                real, imaginary = target[0, here + stride], target[1, here + stride]
+    for x in range(BLOCK):
+        # Two transforms of four values each, of the even and of the odd ones.
+        a, c = z[x] + z[x + 4 * BLOCK], z[x] - z[x + 4 * BLOCK]
+        b, d = z[x + 8 * BLOCK] + z[x + 12 * BLOCK], z[x + 8 * BLOCK] - z[x + 12 * BLOCK]
+        e, g = z[x + 2 * BLOCK] + z[x + 6 * BLOCK], z[x + 2 * BLOCK] - z[x + 6 * BLOCK]
+        f, h = z[x + 10 * BLOCK] + z[x + 14 * BLOCK], z[x + 10 * BLOCK] - z[x + 14 * BLOCK]
+        even_0, even_2, even_1, even_3 = a + e, a - e, c + h, c - h
+        even_0i, even_2i, even_1i, even_3i = b + f, b - f, d - g, d + g
+        a, c = z[x + BLOCK] + z[x + 5 * BLOCK], z[x + BLOCK] - z[x + 5 * BLOCK]
+        b, d = z[x + 9 * BLOCK] + z[x + 13 * BLOCK], z[x + 9 * BLOCK] - z[x + 13 * BLOCK]
+        e, g = z[x + 3 * BLOCK] + z[x + 7 * BLOCK], z[x + 3 * BLOCK] - z[x + 7 * BLOCK]
+        f, h = z[x + 11 * BLOCK] + z[x + 15 * BLOCK], z[x + 11 * BLOCK] - z[x + 15 * BLOCK]
+        odd_0, odd_2, odd_1, odd_3 = a + e, a - e, c + h, c - h
+        odd_0i, odd_2i, odd_1i, odd_3i = b + f, b - f, d - g, d + g
+        # The odd ones turned by eighths of a circle.
+        turned_1, turned_1i = (odd_1 + odd_1i) * EIGHTH, (odd_1i - odd_1) * EIGHTH
+        turned_3, turned_3i = (odd_3i - odd_3) * EIGHTH, (odd_3 + odd_3i) * EIGHTH
+        z[x], z[x + 8 * BLOCK] = even_0 + odd_0, even_0i + odd_0i
+        z[x + BLOCK], z[x + 9 * BLOCK] = even_1 + turned_1, even_1i + turned_1i
+        z[x + 2 * BLOCK], z[x + 10 * BLOCK] = even_2 + odd_2i, even_2i - odd_2
+        z[x + 3 * BLOCK], z[x + 11 * BLOCK] = even_3 + turned_3, even_3i - turned_3i
+        z[x + 4 * BLOCK], z[x + 12 * BLOCK] = even_0 - odd_0, even_0i - odd_0i
+        z[x + 5 * BLOCK], z[x + 13 * BLOCK] = even_1 - turned_1, even_1i - turned_1i
+        z[x + 6 * BLOCK], z[x + 14 * BLOCK] = even_2 - odd_2i, even_2i + odd_2
+        z[x + 7 * BLOCK], z[x + 15 * BLOCK] = even_3 - turned_3, even_3i + turned_3i
+
+
+@part
+def _transform(waves: Floats, cosines: Floats, sines: Floats) -> None:
+    """Complex Fourier transform along the frames of a power of two, in its place.
+
+    Groups of 8 first, then two halves to one each time. (Cooley & Tukey 1965, in time.)
+    """
+    half = len(waves) // 2
+    size = 1
+    if half >= GROUP:
+        size = GROUP
+        flat, step = waves.reshape(-1), 2 * GROUP * BLOCK
+        for start in range(0, len(flat), step):
+            _transform_group(flat[start : start + step])
+    while size < half:
+        for start in range(0, half, 2 * size):
+            for k in range(size):
+                turn = k * (half // size)
+                c, s = cosines[turn], sines[turn]
+                one, two = start + k, start + k + size
+                a, b = waves[_row(half, 0, one)], waves[_row(half, 1, one)]
+                d, e = waves[_row(half, 0, two)], waves[_row(half, 1, two)]
                 for x in range(BLOCK):
-                    u, v = a[x] - d[x], b[x] - e[x]
-                    sum_real[x] = a[x] + d[x]
-                    sum_imaginary[x] = b[x] + e[x]
-                    real[x] = u * c + v * s
-                    imaginary[x] = v * c - u * s
-        source, target = target, source
-        size, stride = half, 2 * stride
-    return source
+                    u, v = d[x] * c + e[x] * s, e[x] * c - d[x] * s
+                    here, there = a[x], b[x]
+                    a[x], b[x], d[x], e[x] = here + u, there + v, here - u, there - v
+        size *= 2
 
 
 @part
 def _powers(
-    z: Floats, cosines: Floats, sines: Floats, leaks: Floats, gains: Floats, powers: Floats
+    waves: Floats, cosines: Floats, sines: Floats, leaks: Floats, gains: Floats, constant: Floats
 ) -> None:
-    """Powers of the bins from 1 on, from the transform of the even and the odd frames."""
-    half = z.shape[1]
-    total_real, total_imaginary = z[0, 0], z[1, 0]
-    for k in range(1, half + 1):
-        a, b = z[0, k % half], z[1, k % half]
-        d, e = z[0, (half - k) % half], z[1, (half - k) % half]
-        c, s, gain = cosines[k], sines[k], gains[k - 1]
-        leak_real, leak_imaginary = leaks[0, k - 1], leaks[1, k - 1]
-        power = powers[k - 1]
+    """Powers of the bins from 1 on, from half the transform of the even and the odd frames.
+
+    In the places of the real parts, that of the last bin in the first one; two bins at once,
+    which are sum and difference of the same.
+    """
+    half = len(waves) // 2
+    a, b = waves[_row(half, 0, 0)], waves[_row(half, 1, 0)]
+    leak_real, leak_imaginary, gain = leaks[0, half - 1], leaks[1, half - 1], gains[half - 1]
+    for x in range(BLOCK):
+        first, last = TWO * (a[x] + b[x]), TWO * (a[x] - b[x])
+        real, imaginary = last - leak_real * first, leak_imaginary * first
+        constant[x] = first
+        a[x] = gain * (real * real + imaginary * imaginary)
+    k = half // 2
+    a, b = waves[_row(half, 0, k)], waves[_row(half, 1, k)]
+    leak_real, leak_imaginary, gain = leaks[0, k - 1], leaks[1, k - 1], gains[k - 1]
+    for x in range(BLOCK):
+        real = TWO * a[x] - leak_real * constant[x]
+        imaginary = TWO * b[x] + leak_imaginary * constant[x]
+        a[x] = gain * (real * real + imaginary * imaginary)
+    for k in range(1, half // 2):
+        a, b = waves[_row(half, 0, k)], waves[_row(half, 1, k)]
+        d, e = waves[_row(half, 0, half - k)], waves[_row(half, 1, half - k)]
+        c, s = cosines[k], sines[k]
+        leak_real, leak_imaginary, gain = leaks[0, k - 1], leaks[1, k - 1], gains[k - 1]
+        other_real, other_imaginary = leaks[0, half - k - 1], leaks[1, half - k - 1]
+        other_gain = gains[half - k - 1]
         for x in range(BLOCK):
-            odd_real, odd_imaginary = (b[x] + e[x]) * HALF, (d[x] - a[x]) * HALF
-            constant = total_real[x] + total_imaginary[x]
-            real = (a[x] + d[x]) * HALF + odd_real * c + odd_imaginary * s
-            imaginary = (b[x] - e[x]) * HALF + odd_imaginary * c - odd_real * s
-            real -= leak_real * constant
-            imaginary -= leak_imaginary * constant
-            power[x] = gain * (real * real + imaginary * imaginary)
+            even_real, even_imaginary = a[x] + d[x], b[x] - e[x]
+            odd_real, odd_imaginary = b[x] + e[x], d[x] - a[x]
+            turned_real = odd_real * c + odd_imaginary * s
+            turned_imaginary = odd_imaginary * c - odd_real * s
+            real = (even_real + turned_real) - leak_real * constant[x]
+            imaginary = (even_imaginary + turned_imaginary) - leak_imaginary * constant[x]
+            a[x] = gain * (real * real + imaginary * imaginary)
+            real = (even_real - turned_real) - other_real * constant[x]
+            imaginary = (turned_imaginary - even_imaginary) - other_imaginary * constant[x]
+            d[x] = other_gain * (real * real + imaginary * imaginary)
 
 
 @part
-def _add_bins(powers: Floats, lanes: Floats) -> None:
-    for k in range(len(powers)):
-        lane, power = lanes[k], powers[k]
+def _add_bins(waves: Floats, lanes: Floats) -> None:
+    half = len(lanes)
+    for k in range(half):
+        lane, power = lanes[k], waves[_row(half, 0, (k + 1) % half)]
         for x in range(BLOCK):
             lane[x] += power[x]
 
 
 @part
-def _add_bands(weights: Floats, powers: Floats, band: Floats) -> None:
+def _add_bands(weights: Floats, waves: Floats, band: Floats) -> None:
     """The power of one band in each cell."""
-    band[:] = np.float32(0)
-    for k in range(len(powers)):
-        weight, power = weights[k], powers[k]
+    half = len(weights)
+    for x in range(BLOCK):
+        band[x] = np.float32(0)
+    for k in range(half):
+        weight, power = weights[k], waves[_row(half, 0, (k + 1) % half)]
         if weight > 0:
             for x in range(BLOCK):
                 band[x] += weight * power[x]
@@ -162,28 +245,26 @@ def measure_cells(
             total; or without cells.
     """
     frames, (bands, bins) = len(window), weights.shape
-    waves = np.empty((2, frames // 2, BLOCK), np.float32)
-    spare = np.empty((2, frames // 2, BLOCK), np.float32)
-    powers = np.empty((bins, BLOCK), np.float32)
+    waves = np.empty((frames, BLOCK), np.float32)
     lanes = np.zeros((bins, BLOCK), np.float32)
     counts = np.zeros((bands, keys.shape[1]), np.int32)
-    band = np.empty(BLOCK, np.float32)
+    band, constant = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     everything = np.ones(bins, np.float32)
     angles = 2 * np.pi / frames * np.arange(frames)
     cosines, sines = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(head, tail, first, count, window, waves)
-        z = _transform(waves, spare, cosines, sines)
-        _powers(z, cosines, sines, leaks, gains, powers)
-        _add_bins(powers, lanes)
+        _transform(waves, cosines, sines)
+        _powers(waves, cosines, sines, leaks, gains, constant)
+        _add_bins(waves, lanes)
         for i in range(bands):
-            _add_bands(weights[i], powers, band)
+            _add_bands(weights[i], waves, band)
             _count(band, count, counts[i])
             if kept.shape[1]:
                 kept[i, first : first + count] = band[:count]
         if kept.shape[1]:
-            _add_bands(everything, powers, band)
+            _add_bands(everything, waves, band)
             kept[bands, first : first + count] = band[:count]
     for k in range(bins):
         for x in range(BLOCK):
