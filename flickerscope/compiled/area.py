@@ -7,13 +7,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope.compiled.jit import compiled
+from flickerscope.compiled.jit import compiled, part
 
 __all__ = ["average_areas"]
 
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+
+@part
+def _places(length: int, cells: int, first: Indices, shares: Floats) -> None:
+    """The samples of a row that equal cells of it lie over.
+
+    Args:
+        length: of the row, samples.
+        cells: how many there are.
+        first: (cells,), becomes the first sample of each.
+        shares: (cells, taps), becomes how much of that and of the following ones it holds, 0..1.
+    """
+    for cell in range(cells):
+        left, right = cell * length / cells, (cell + 1) * length / cells
+        first[cell] = int(left)
+        for k in range(shares.shape[1]):
+            x = first[cell] + k
+            shares[cell, k] = np.float32(max(0.0, min(right, x + 1) - max(left, x)))
+
 
 @compiled(*(f"void({kind}[:,:,::1], f4[:,:,::1])" for kind in ("u1", "u2", "f4")))
-def average_areas(pictures: npt.NDArray[Any], means: npt.NDArray[np.float32]) -> None:
+def average_areas(pictures: npt.NDArray[Any], means: Floats) -> None:
     """Means over equal cells, fractional where the ratio of the sizes is no integer.
 
     Args:
@@ -23,22 +44,25 @@ def average_areas(pictures: npt.NDArray[Any], means: npt.NDArray[np.float32]) ->
     count, height, width = pictures.shape
     rows, columns = means.shape[1:]
     share = np.float32(rows * columns / (height * width))
-    line = np.empty(width, np.float32)
+    # As many samples for all cells, some of them without a share: a loop of varying length is
+    # guessed wrong at each of its ends.
+    taps = -(-width // columns) + 1
+    first, shares = np.empty(columns, np.int64), np.empty((columns, taps), np.float32)
+    _places(width, columns, first, shares)
+    flat = shares.reshape(-1)
+    line = np.zeros(width + taps, np.float32)
     for n in range(count):
         for row in range(rows):
             top, bottom = row * height / rows, (row + 1) * height / rows
-            line[:] = np.float32(0)
+            line[:width] = np.float32(0)
             for y in range(int(top), min(int(np.ceil(bottom)), height)):
                 weight = np.float32(min(bottom, y + 1) - max(top, y))
                 picture = pictures[n, y]
                 for x in range(width):
                     line[x] += weight * np.float32(picture[x])
             for column in range(columns):
-                left, right = column * width / columns, (column + 1) * width / columns
-                first, last = int(left), min(int(np.ceil(right)), width) - 1
-                total = np.float32(min(right, first + 1) - left) * line[first]
-                for x in range(first + 1, last):
-                    total += line[x]
-                if last > first:
-                    total += np.float32(right - last) * line[last]
+                total = np.float32(0)
+                x, i = np.uint64(first[column]), np.uint64(column * taps)
+                for k in range(np.uint64(taps)):
+                    total += flat[i + k] * line[x + k]
                 means[n, row, column] = total * share
