@@ -62,7 +62,7 @@ def average_areas(pictures: npt.NDArray[Any], means: Floats) -> None:
                     line[x] += weight * np.float32(picture[x])
             for column in range(columns):
                 total = np.float32(0)
-                x, i = np.uint64(first[column]), np.uint64(column * taps)
+                near, own = np.uint64(first[column]), np.uint64(column * taps)
                 for k in range(np.uint64(taps)):
-                    total += flat[i + k] * line[x + k]
+                    total += flat[own + k] * line[near + k]
                 means[n, row, column] = total * share
