@@ -31,6 +31,7 @@ ONE: Final = np.float32(1)
 ZERO: Final = np.float32(0)
 HALF: Final = np.float32(0.5)
 QUARTER: Final = np.float32(0.25)
+THREE_QUARTERS: Final = np.float32(0.75)
 TWO: Final = np.float32(2)
 
 
@@ -488,6 +489,12 @@ def _enlarge_plane(
         for x in range(last + 1):
             row[x] = factor * (above[x] + lower * (below[x] - above[x]))
         target = done[y]
+        if len(target) == 2 * len(row):
+            target[0], target[2 * last + 1] = row[0], row[last]
+            for x in range(1, len(row)):
+                a, step = row[x - 1], row[x] - row[x - 1]
+                target[2 * x - 1], target[2 * x] = a + QUARTER * step, a + THREE_QUARTERS * step
+            continue
         for x in range(len(target)):
             a = row[left[x]]
             target[x] = a + share[x] * (row[min(left[x] + 1, last)] - a)
@@ -703,41 +710,49 @@ def _cubic(places: Floats, weights: Floats) -> None:
     five_a, eight_a, four_a = np.float32(5) * a, np.float32(8) * a, np.float32(4) * a
     first, second, third, fourth = weights[0], weights[1], weights[2], weights[3]
     for x in range(len(places)):
+        v = places[x] - np.floor(places[x]) + ONE
+        first[x] = ((a * v - five_a) * v + eight_a) * v - four_a
+    for x in range(len(places)):
         t = places[x] - np.floor(places[x])
-        u, v = ONE - t, t + ONE
-        one = ((a * v - five_a) * v + eight_a) * v - four_a
-        two = ((a + TWO) * t - (a + three)) * t * t + ONE
-        next_one = ((a + TWO) * u - (a + three)) * u * u + ONE
-        first[x], second[x], third[x] = one, two, next_one
-        fourth[x] = ONE - one - two - next_one
+        second[x] = ((a + TWO) * t - (a + three)) * t * t + ONE
+    for x in range(len(places)):
+        u = ONE - (places[x] - np.floor(places[x]))
+        third[x] = ((a + TWO) * u - (a + three)) * u * u + ONE
+    for x in range(len(places)):
+        fourth[x] = ONE - first[x] - second[x] - third[x]
 
 
 @part
 def _warp_row_cubic(
     picture: Floats, across: Floats, down: Floats, y: int, spare: Floats, row: Floats
 ) -> None:
-    """One row of `warp`, bicubic; beyond the border the border is repeated. ``spare``: (10, W)."""
+    """One row of `warp`, bicubic; beyond the border the border is repeated. ``spare``: (11, W)."""
     height, width = picture.shape
     # From two pixels beyond the border on, all four samples are the border's.
     low, right, bottom = np.float32(-3), np.float32(width + 2), np.float32(height + 2)
     start = np.float32(y)
-    px, py = spare[0], spare[1]
+    px, py, places = spare[0], spare[1], spare[2].view(np.int32)
     for x in range(width):
         px[x] = max(low, min(right, np.float32(x) + across[x]))
-        py[x] = max(low, min(bottom, start + down[x]))
-    _cubic(px, spare[2:6])
-    _cubic(py, spare[6:10])
-    x0, x1, x2, x3 = spare[2], spare[3], spare[4], spare[5]
-    y0, y1, y2, y3 = spare[6], spare[7], spare[8], spare[9]
-    samples = picture.reshape(-1)
-    one, two, three, line = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(width)
     for x in range(width):
-        ix, iy = int(np.floor(px[x])), int(np.floor(py[x]))
+        py[x] = max(low, min(bottom, start + down[x]))
+    last_x, last_y, line = np.int32(width - 3), np.int32(height - 3), np.int32(width)
+    for x in range(width):
+        ix, iy = np.int32(np.floor(px[x])), np.int32(np.floor(py[x]))
+        inside = (ix >= 1) & (ix <= last_x) & (iy >= 1) & (iy <= last_y)
+        places[x] = (iy - np.int32(1)) * line + ix - np.int32(1) if inside else np.int32(-1)
+    _cubic(px, spare[3:7])
+    _cubic(py, spare[7:11])
+    x0, x1, x2, x3 = spare[3], spare[4], spare[5], spare[6]
+    y0, y1, y2, y3 = spare[7], spare[8], spare[9], spare[10]
+    samples = picture.reshape(-1)
+    one, two, three, below = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(width)
+    for x in range(width):
         p, q, r, s = y0[x], y1[x], y2[x], y3[x]
-        if 1 <= ix < width - 2 and 1 <= iy < height - 2:
+        if places[x] >= 0:
             # Unsigned, so that no index has to be looked at for being negative.
-            i = np.uint64((iy - 1) * width + ix - 1)
-            j, k, m = i + line, i + two * line, i + three * line
+            i = np.uint64(np.uint32(places[x]))
+            j, k, m = i + below, i + two * below, i + three * below
             a = p * samples[i] + q * samples[j] + r * samples[k] + s * samples[m]
             b = (
                 p * samples[i + one]
@@ -759,11 +774,12 @@ def _warp_row_cubic(
             )
             row[x] = x0[x] * a + x1[x] * b + x2[x] * c + x3[x] * d
             continue
+        left, top = int(np.floor(px[x])), int(np.floor(py[x]))
         total = ZERO
         for n, weight in enumerate((p, q, r, s)):
-            near = picture[min(max(iy - 1 + n, 0), height - 1)]
-            a, b = near[min(max(ix - 1, 0), width - 1)], near[min(max(ix, 0), width - 1)]
-            c, d = near[min(max(ix + 1, 0), width - 1)], near[min(max(ix + 2, 0), width - 1)]
+            near = picture[min(max(top - 1 + n, 0), height - 1)]
+            a, b = near[min(max(left - 1, 0), width - 1)], near[min(max(left, 0), width - 1)]
+            c, d = near[min(max(left + 1, 0), width - 1)], near[min(max(left + 2, 0), width - 1)]
             total += weight * (x0[x] * a + x1[x] * b + x2[x] * c + x3[x] * d)
         row[x] = total
 
@@ -783,7 +799,7 @@ def _beside(plane: Floats, y: int, row: Floats) -> None:
 
 @part
 def _warp_cubic(picture: Floats, flow: Floats, spare: Floats, moved: Floats) -> None:
-    """As `warp`, of one picture, bicubic. ``spare``: (10, W)."""
+    """As `warp`, of one picture, bicubic. ``spare``: (11, W)."""
     for y in range(len(picture)):
         _warp_row_cubic(picture, flow[0, y], flow[1, y], y, spare, moved[y])
 
@@ -869,7 +885,7 @@ def sum_details(
     small, pixels = (height // 2, width // 2), height * width // 4
     left, share = np.empty(width, np.int64), np.empty(width, np.float32)
     row, line = np.empty(small[1], np.float32), np.empty(width, np.float32)
-    spare, motion = np.empty((10, width), np.float32), np.empty((2, height, width), np.float32)
+    spare, motion = np.empty((11, width), np.float32), np.empty((2, height, width), np.float32)
     seen, inside = np.empty(pixels, np.float32), np.empty((height, width), np.float32)
     plus, minus = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
     work = np.empty((height, width), np.float32)
