@@ -87,6 +87,11 @@ class Counts:
         return self.measured + self.not_measurable + self.failed
 
     @property
+    def share(self) -> str:
+        """Measured ones of those that did not fail, in words."""
+        return f"{self.measured} of {self.total - self.failed}"
+
+    @property
     def enough(self) -> bool:
         """Whether half of those that did not fail were measured: their median says something."""
         return self.measured >= LEAST_MEASURED * max(1, self.total - self.failed)

@@ -11,6 +11,7 @@ from flickerscope.comparison.gate import find_breach
 from flickerscope.comparison.judge import Ruling
 from flickerscope.report.strict import unfold_infinite
 from flickerscope.scan.readings import ENERGY, FLICKER, collect
+from flickerscope.stats import Counts
 
 __all__ = ["find_breaches", "find_shifts_above"]
 
@@ -45,10 +46,10 @@ def find_shifts_above(
     name = "flicker"
     if gate == "energy" or (gate == "verdict" and summary["primary"] == ENERGY):
         name = "energy"
-    theirs = _share(summary["reference"][name]["clips"])
+    theirs = _counts(summary["reference"][name]["clips"]).share
     for model in summary["models"]:
         row = unfold_infinite(model[name])
-        share = f"{_share(row['clips'])} clips"
+        share = f"{_counts(row['clips']).share} clips"
         if row["shift"] is None or not row["enough"]:
             if not allow_unmeasured:
                 both = f"{share} and {theirs} references"
@@ -58,8 +59,8 @@ def find_shifts_above(
             yield f"{model['model']}: shift of {share}: {size}"
 
 
-def _share(counts: Mapping[str, int]) -> str:
-    return f"{counts['measured']} of {counts['total'] - counts['failed']}"
+def _counts(plain: Mapping[str, int]) -> Counts:
+    return Counts(plain["measured"], plain["not_measurable"], plain["failed"])
 
 
 def _of_clips(records: Records, limit: float, gate: str, allow_unmeasured: bool) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _of_models(records: Records, limit: float, gate: str, allow_unmeasured: bool
     name = ENERGY if gate == "energy" or not along else FLICKER
     for model in models.values():
         counts = model.counts(name)
-        share = f"{counts.measured} of {counts.total - counts.failed} clips"
+        share = f"{counts.share} clips"
         if not counts.enough:
             if not allow_unmeasured:
                 yield f"{model.name}: not measurable: {share} have a reading"

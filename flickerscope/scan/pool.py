@@ -25,7 +25,7 @@ PATIENCE: Final = 5.0
 STARTED: Final = "started"
 PART: Final = "part"
 BUG: Final = "bug"
-CRASHED: Final = "crashed"
+DIED: Final = "died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ def _ready(busy: dict[Any, _Worker]) -> list[_Worker]:
 
 
 def _outcome(index: int, status: Any, value: Any, reason: str | None) -> Outcome:
-    if status == CRASHED:
+    if status == DIED:
         return Outcome(index=index, status="failed", reason=reason, crashed=True)
     if status == PART:
         number, item = value
@@ -212,7 +212,7 @@ class _Worker:
         if self.is_late and not self.connection.poll():
             self.is_whole = False
             self.stop()
-            return _outcome(self.index, CRASHED, None, f"took longer than {self.limit:g} s")
+            return _outcome(self.index, DIED, None, f"took longer than {self.limit:g} s")
         try:
             status, value, reason = self.connection.recv()
         except (EOFError, OSError) as error:
@@ -221,7 +221,7 @@ class _Worker:
             self.stop()
             if not self.has_started:
                 raise DeviceError(f"a worker process cannot start: {self._cause()}") from error
-            return _outcome(self.index, CRASHED, None, self._cause())
+            return _outcome(self.index, DIED, None, self._cause())
         if status == STARTED:
             self.has_started = True
             self._start_clock()
@@ -297,7 +297,7 @@ def _attempt(function: Callable[[Any], Any], job: Any) -> Iterator[tuple[str, An
     except (InputError, SettingsError) as error:
         end = "failed", None, str(error)
     except MemoryError:
-        end = CRASHED, None, "out of memory"
+        end = DIED, None, "out of memory"
     except Exception:  # noqa: BLE001 - it is raised where it can be seen
         end = BUG, None, traceback.format_exc()
     yield end
