@@ -54,7 +54,8 @@ def average_areas(pictures: npt.NDArray[Any], means: Floats) -> None:
     for n in range(count):
         for row in range(rows):
             top, bottom = row * height / rows, (row + 1) * height / rows
-            line[:width] = np.float32(0)
+            for x in range(width):
+                line[x] = np.float32(0)
             for y in range(int(top), min(int(np.ceil(bottom)), height)):
                 weight = np.float32(min(bottom, y + 1) - max(top, y))
                 picture = pictures[n, y]

@@ -51,6 +51,12 @@ def _put(row: Floats, target: Floats) -> None:
 
 
 @part
+def _fill(row: Floats, value: np.float32) -> None:
+    for i in range(len(row)):
+        row[i] = value
+
+
+@part
 def _multiply(a: Floats, b: Floats, done: Floats) -> None:
     for i in range(len(done)):
         done[i] = a[i] * b[i]
@@ -310,7 +316,8 @@ def choose_start(
             _average(d, side, radius, sums, mean)
             _average(square, side, radius, sums, before)
             _take_off(mean, mean, before)
-            across[:], down[:] = shift[0], shift[1]
+            _fill(across, shift[0])
+            _fill(down, shift[1])
             _find_places((height, width), columns, rows, across, down, shares, places)
             _differ(picture, still, side, radius, shares, places, d)
             _multiply(d, d, square)
@@ -634,7 +641,7 @@ def sum_triples(
     for n in range(pictures):
         ahead, behind = forward[n].reshape(2, -1), backward[n].reshape(2, -1)
         here = at[n].reshape(-1)
-        inside[:] = ONE
+        _fill(inside, ONE)
         _leave_inside(shape, columns, rows, ahead, slack, inside)
         _leave_inside(shape, columns, rows, behind, slack, inside)
         _second_differences(at[n], second[0], second[1])
@@ -680,16 +687,16 @@ def take_off_blur(pictures: Floats, taps: Floats, band: Floats) -> None:
     period = max(1, 2 * (height - 1))
     for n in range(count):
         for y in range(height):
-            padded[radius : radius + width] = pictures[n, y]
+            _put(pictures[n, y], padded[radius:])
             _mirror(padded, radius)
             line = along[y]
-            line[:] = ZERO
+            _fill(line, ZERO)
             for k in range(len(taps)):
                 tap, shifted = taps[k], padded[k : k + width]
                 for x in range(width):
                     line[x] += tap * shifted[x]
         for y in range(height):
-            total[:] = ZERO
+            _fill(total, ZERO)
             for k in range(len(taps)):
                 place = (y + k - radius) % period
                 tap, line = taps[k], along[min(place, period - place)]
@@ -894,7 +901,7 @@ def sum_details(
     _number(small[1], columns, rows)
     for n in range(pictures):
         ahead, behind = forward[n].reshape(2, -1), backward[n].reshape(2, -1)
-        seen[:] = ONE
+        _fill(seen, ONE)
         _leave_inside(small, columns, rows, ahead, slack, seen)
         _leave_inside(small, columns, rows, behind, slack, seen)
         _repeat(seen.reshape(small), inside)

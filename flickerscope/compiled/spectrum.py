@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -209,6 +210,12 @@ def _count(band: Floats, cells: int, counts: npt.NDArray[np.int32]) -> None:
         counts[(bits[x] >> 21) & 1023] += 1
 
 
+@part
+def _keep(band: Floats, cells: int, kept: Floats) -> None:
+    for x in range(cells):
+        kept[x] = band[x]
+
+
 @compiled(
     *(
         f"void({kind}[:,::1], {kind}[:,::1], i8, i8, f4[::1], f4[:,::1], f4[::1], f4[:,::1],"
@@ -249,9 +256,13 @@ def measure_cells(
     lanes = np.zeros((bins, BLOCK), np.float32)
     counts = np.zeros((bands, keys.shape[1]), np.int32)
     band, constant = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    everything = np.ones(bins, np.float32)
-    angles = 2 * np.pi / frames * np.arange(frames)
-    cosines, sines = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    everything = np.empty(bins, np.float32)
+    for k in range(bins):
+        everything[k] = np.float32(1)
+    cosines, sines = np.empty(frames, np.float32), np.empty(frames, np.float32)
+    for t in range(frames):
+        angle = 2 * math.pi / frames * t
+        cosines[t], sines[t] = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(head, tail, first, count, window, waves)
@@ -262,10 +273,10 @@ def measure_cells(
             _add_bands(weights[i], waves, band)
             _count(band, count, counts[i])
             if kept.shape[1]:
-                kept[i, first : first + count] = band[:count]
+                _keep(band, count, kept[i, first:])
         if kept.shape[1]:
             _add_bands(everything, waves, band)
-            kept[bands, first : first + count] = band[:count]
+            _keep(band, count, kept[bands, first:])
     for k in range(bins):
         for x in range(BLOCK):
             sums[k] += lanes[k, x]
