@@ -211,6 +211,14 @@ def _count(band: Floats, cells: int, counts: npt.NDArray[np.int32]) -> None:
 
 
 @part
+def _go_round(cosines: Floats, sines: Floats) -> None:
+    """Of as many steps as there are, once around the circle."""
+    for t in range(len(cosines)):
+        angle = 2 * math.pi / len(cosines) * t
+        cosines[t], sines[t] = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+
+
+@part
 def _keep(band: Floats, cells: int, kept: Floats) -> None:
     for x in range(cells):
         kept[x] = band[x]
@@ -256,13 +264,9 @@ def measure_cells(
     lanes = np.zeros((bins, BLOCK), np.float32)
     counts = np.zeros((bands, keys.shape[1]), np.int32)
     band, constant = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    everything = np.empty(bins, np.float32)
-    for k in range(bins):
-        everything[k] = np.float32(1)
+    everything = np.ones(bins, np.float32)
     cosines, sines = np.empty(frames, np.float32), np.empty(frames, np.float32)
-    for t in range(frames):
-        angle = 2 * math.pi / frames * t
-        cosines[t], sines[t] = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    _go_round(cosines, sines)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         _load(head, tail, first, count, window, waves)
