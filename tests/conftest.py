@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from flickerscope.compiled.kept import MODULES, are_kept
 
 # Examples are not timed: the first one pays for imports, and machines are shared.
 settings.register_profile("flickerscope", settings.default, deadline=None)
@@ -20,6 +24,17 @@ settings.load_profile("flickerscope")
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+def pytest_configure() -> None:
+    """Compile the loops where that is not done yet: once, and not in each process of the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ or are_kept():
+        return
+    line = "import flickerscope.compiled.{}"
+    parts = [subprocess.Popen([sys.executable, "-c", line.format(name)]) for name in MODULES]
+    for part in parts:
+        part.wait()
+
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

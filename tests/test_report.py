@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import functools
 import io
@@ -19,6 +18,7 @@ from reference import as_flat_video, textured
 
 import flickerscope
 from flickerscope import Measurement, Settings, analyze, compare
+from flickerscope.histogram import BINS
 from flickerscope.report import document, table
 
 BLOCK_ROWS = 64
@@ -225,6 +225,15 @@ def reports_with_everything():
     return comparison, analysis
 
 
+def shortened(report):
+    """A copy of it with two items of every list but histograms: all are read again and again."""
+    if isinstance(report, dict):
+        return {name: shortened(value) for name, value in report.items()}
+    if not isinstance(report, list):
+        return report
+    return [shortened(item) for item in (report if len(report) == BINS else report[:2])]
+
+
 def accepted(report, path):
     """What the schema should not take: an unknown name, or an object without one of its names."""
     target, kept = at(report, path), dict(at(report, path))
@@ -241,7 +250,8 @@ def accepted(report, path):
 
 @pytest.mark.parametrize("kind", ["comparison", "analysis"])
 def test_the_schema_rejects_a_missing_and_an_unknown_name_in_every_object(kind):
-    (report,) = (copy.deepcopy(r) for r in reports_with_everything() if r["kind"] == kind)
+    (report,) = (shortened(r) for r in reports_with_everything() if r["kind"] == kind)
+    assert VALIDATOR.is_valid(report)
     paths = list(every_object(report))
     assert len(paths) > 10
     assert [bad for path in paths for bad in accepted(report, path)] == []
