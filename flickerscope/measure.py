@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import adaptive_avg_pool2d
 
 from flickerscope.align import GAP, WIDE_GAP, Clock, take
 from flickerscope.errors import DeviceError, InputError, SettingsError, TooShortError
@@ -20,7 +19,7 @@ from flickerscope.inputs.source import Frame, Plane, Source
 from flickerscope.kernel import Workers
 from flickerscope.measurement import Clip, Measurement
 from flickerscope.motion.stream import MotionStream, open_stream
-from flickerscope.planes import Look, PlaneBuffers, small_picture
+from flickerscope.planes import BlockSums, Look, PlaneBuffers, small_picture
 from flickerscope.repeats import Held, find_held, find_repeats
 from flickerscope.rungs import RungSum, main_planes
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
@@ -34,7 +33,6 @@ Progress = Callable[[int], None]
 """Called with the number of frames read so far."""
 
 DEFAULT_SEGMENT: Final = LADDER[0]
-THUMB: Final = 8  # rows and columns of the smallest pictures
 SAMPLE_EVERY: Final = 8  # frames, for the picture's contrast and sharpness
 
 
@@ -160,17 +158,14 @@ class _Pass:
         self.picture: npt.NDArray[np.uint8] | None = None
         self.keys: list[int] = []
         self.motion = open_stream(self.planes, settings, workers)
-        self.brightness = torch.zeros(self.planes[0].grid.shape, dtype=torch.float64, device="cpu")
+        self.blocks = BlockSums()
         self._centre: torch.Tensor | None = None
         """Means of a latent's channels in its first frame."""
         self.changes: list[float] = []
         """Mean absolute difference of the shot's frames to the one before, code values."""
         self.repeats = 0
-        self.thumbs: list[torch.Tensor] = []
-        """All frames in a few cells, (cells,)."""
         self.runs: list[list[float]] = []
         """Changes of all frames between gaps, which may hold cuts."""
-        self._last_blocks: torch.Tensor | None = None
         self.tracks: Tracks | None = self._new_tracks() if keep_tracks else None
 
     @property
@@ -261,8 +256,7 @@ class _Pass:
             if tick.frame.key:
                 self.keys.append(self.frames)
             blocks = self._store(tick.frame)
-            cuts = self.cuts.push(blocks, restart=tick.gap)
-            self._split(cuts)
+            self._split(self.cuts.push(blocks, self.changes[-1], restart=tick.gap))
             if tick.gap:
                 self._end_shot(self.frames)
             self.frames += 1
@@ -287,13 +281,9 @@ class _Pass:
         if self.frames % SAMPLE_EVERY == 0:
             self._look(parts)
         blocks = self._together(grids)
-        change = 0.0
-        if self._last_blocks is not None:
-            change = float((blocks - self._last_blocks).abs().mean())
+        change = self.blocks.add(blocks)
         self.changes.append(change)
         self.runs[-1].append(change)
-        self.thumbs.append(adaptive_avg_pool2d(blocks.reshape(1, -1, *blocks.shape[-2:]), THUMB))
-        self._last_blocks = blocks
         if isinstance(self.motion, MotionStream):
             picture = self.motion.take(self.planes, change)
             if self.tracks is not None and self.tracks.pictures is not None:
@@ -305,9 +295,7 @@ class _Pass:
     def _together(self, grids: list[torch.Tensor]) -> torch.Tensor:
         """Block grid of the luma, (rows, columns), or of a latent, (channels, rows, columns)."""
         if not self.settings.latent:
-            blocks = grids[0].cpu()
-            self.brightness += blocks
-            return blocks
+            return grids[0].cpu()
         blocks = torch.stack(grids).cpu()
         if self._centre is None:  # what all frames share would hide how they differ
             self._centre = blocks.mean((1, 2), keepdim=True)
@@ -387,7 +375,7 @@ class _Pass:
         for future in self.looking:
             future.result()
         latent, unit = self.settings.latent, self.unit
-        brightness = None if latent else (self.brightness / max(1, self.frames)).numpy()
+        brightness = None if latent else self.blocks.mean()
         stream = self.motion
         motion = stream.reading() if isinstance(stream, MotionStream) else stream
         return Clip(
@@ -425,8 +413,7 @@ class _Pass:
             return None
         flags = [np.append(False, find_repeats(changes[1:])) for changes in self.runs]
         changes = np.concatenate([[0.0, *changes[1:]] for changes in self.runs])
-        pictures = torch.stack(self.thumbs).flatten(1).numpy()
-        return find_held(np.concatenate(flags), changes, pictures)
+        return find_held(np.concatenate(flags), changes, self.blocks.pictures())
 
     def _notes(self) -> Iterator[str]:
         yield from self.source.info.notes

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from flickerscope.compiled.door import COMPILED, as_array, takes
 from flickerscope.grid import AreaGrid, FrameBuffer, grid_shape
 from flickerscope.inputs.source import Plane
 from flickerscope.settings import Settings
 
-__all__ = ["Look", "PlaneBuffers", "small_picture"]
+__all__ = ["BlockSums", "Look", "PlaneBuffers", "small_picture"]
 
 PICTURE_ROWS: Final = 144
 SAMPLE_ROWS: Final = 256
+AT_ONCE: Final = 32  # block grids
+THUMB: Final = 8  # rows and columns of the smallest pictures
 
 
 class PlaneBuffers:
@@ -94,6 +97,50 @@ def _crop(plane: Plane, luma: Plane, settings: Settings) -> tuple[slice, slice]:
     )
 
 
+class BlockSums:
+    """What the block grids of a video are on the whole, summed up some at a time."""
+
+    def __init__(self) -> None:
+        self._last: list[torch.Tensor] = []
+        self._summed = 0
+        self._total = torch.zeros((), dtype=torch.float64, device="cpu")
+        self._thumbs: list[torch.Tensor] = []
+
+    def add(self, blocks: torch.Tensor) -> float:
+        """Take the next frame's; returns its change.
+
+        Args:
+            blocks: (rows, columns) or (channels, rows, columns), on the host.
+
+        Returns:
+            Mean absolute difference to the frame before; 0 of the first.
+        """
+        change = float((blocks - self._last[-1]).abs_().mean()) if self._last else 0.0
+        if len(self._last) == AT_ONCE:
+            self._sum_up()
+        self._last.append(blocks)
+        return change
+
+    def mean(self) -> npt.NDArray[np.float64]:
+        """Over the frames."""
+        self._sum_up()
+        return np.asarray((self._total / max(1, self._summed)).numpy())
+
+    def pictures(self) -> npt.NDArray[Any]:
+        """All frames in a few cells, (frames, cells)."""
+        self._sum_up()
+        return np.asarray(torch.cat(self._thumbs).numpy())
+
+    def _sum_up(self) -> None:
+        if not self._last:
+            return
+        blocks, self._last = torch.stack(self._last), []
+        self._summed += len(blocks)
+        self._total = self._total + blocks.sum(0, dtype=torch.float64)
+        pictures = blocks.reshape(len(blocks), -1, *blocks.shape[-2:])
+        self._thumbs.append(adaptive_avg_pool2d(pictures, THUMB).flatten(1))
+
+
 class Look:
     """How one frame's luma looks: brightness, contrast, sharpness."""
 
@@ -159,7 +206,7 @@ def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:
     height, width = samples.shape
     rows, columns = grid_shape(height, width, PICTURE_ROWS, aspect=plane.aspect)
     x = _floats(samples, plane)[None, None]
-    small = torch.nn.functional.adaptive_avg_pool2d(x, (rows, columns))[0, 0]
+    small = adaptive_avg_pool2d(x, (rows, columns))[0, 0]
     codes = small.mul(plane.scale).add(plane.offset)
     return codes.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 

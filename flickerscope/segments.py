@@ -96,7 +96,6 @@ class CutDetector:
     """
 
     def __init__(self) -> None:
-        self._last: torch.Tensor | None = None
         self._frames: deque[torch.Tensor] = deque(maxlen=2 * LOOKAHEAD)
         self._differences: deque[float] = deque(maxlen=2 * LOOKAHEAD + 1)
         self._candidates: deque[tuple[int, float]] = deque()
@@ -104,27 +103,28 @@ class CutDetector:
         self._start = 0
         """Frame with which the detector was started."""
 
-    def push(self, frame: torch.Tensor, *, restart: bool = False) -> list[int]:
-        """Take the next frame, (rows, columns); returns the cuts that are now certain.
+    def push(self, frame: torch.Tensor, change: float, *, restart: bool = False) -> list[int]:
+        """Take the next frame; returns the cuts that are now certain.
 
-        A cut is given as the index of the first frame after it. ``restart`` says that the frame
-        starts a shot in any case, and forgets what came before it.
+        A cut is given as the index of the first frame after it.
+
+        Args:
+            frame: (rows, columns).
+            change: mean absolute difference to the frame before, if there is one.
+            restart: the frame starts a shot in any case; what came before it is forgotten.
         """
         cuts: list[int] = []
         if restart:
             cuts = self.flush()
             self._differences.clear()
             self._frames.clear()
-            self._last = None
             self._start = self._seen
-        if self._last is not None:
-            difference = float((frame - self._last).abs().mean())
-            self._differences.append(difference)
-            if difference > MIN_CUT_DIFFERENCE and (
-                frame_correlation(frame, self._last) < MAX_CUT_CORRELATION
+        if self._frames:
+            self._differences.append(change)
+            if change > MIN_CUT_DIFFERENCE and (
+                frame_correlation(frame, self._frames[-1]) < MAX_CUT_CORRELATION
             ):
-                self._candidates.append((self._seen, difference))
-        self._last = frame
+                self._candidates.append((self._seen, change))
         self._frames.append(frame)
         self._seen += 1
         return cuts + self._settle(self._seen - 1 - LOOKAHEAD)

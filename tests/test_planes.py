@@ -1,4 +1,4 @@
-"""How a picture looks: brightness, contrast, sharpness, clipped samples."""
+"""How a picture looks, and what block grids are on the whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flickerscope.inputs.source import Plane
-from flickerscope.planes import Look
+from flickerscope.planes import AT_ONCE, BlockSums, Look
 
 KINDS = [torch.uint8, torch.uint16, torch.float32, torch.float64]
 """All but the last are summed in compiled loops, on a CPU."""
@@ -50,3 +50,17 @@ def test_a_flat_picture_has_no_contrast(kind):
 def test_large_samples_have_room(kind):
     samples = torch.tensor([[-1e37, 1e37], [1e37, -1e37]], dtype=kind)
     assert look_at(samples, 1e-37).gradient == pytest.approx(8, rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(16, 24), (3, 8, 16)])
+@pytest.mark.parametrize("frames", [1, AT_ONCE, 2 * AT_ONCE + 5])
+def test_block_grids_are_summed_up_some_at_a_time(frames, shape):
+    grids = np.random.default_rng(1).uniform(0, 255, (frames, *shape)).astype(np.float32)
+    sums = BlockSums()
+    changes = [sums.add(torch.from_numpy(grid)) for grid in grids]
+    x = grids.astype(np.float64)
+    steps = np.abs(np.diff(x, axis=0)).mean(tuple(range(1, x.ndim)))
+    assert changes == pytest.approx([0, *steps])
+    np.testing.assert_allclose(sums.mean(), x.mean(0), rtol=1e-6)
+    cells = x.reshape(frames, -1, 8, shape[-2] // 8, 8, shape[-1] // 8).mean((3, 5))
+    np.testing.assert_allclose(sums.pictures(), cells.reshape(frames, -1), rtol=1e-5)

@@ -127,17 +127,20 @@ def test_a_cut_is_found_wherever_it_is(m):
 def cuts_of(frames):
     """All cuts of the detector, as frames go by."""
     detector = CutDetector()
-    found = [cut for frame in frames for cut in detector.push(torch.as_tensor(frame))]
+    found = [cut for _, cuts in pushed(detector, frames) for cut in cuts]
     return found + detector.flush()
+
+
+def pushed(detector, frames):
+    """Frames into the detector: the number of each, and the cuts that it makes certain."""
+    changes = [0.0, *np.abs(np.diff(frames, axis=0)).mean((1, 2))]
+    for index, (frame, change) in enumerate(zip(frames, changes, strict=True)):
+        yield index, detector.push(torch.as_tensor(frame), float(change))
 
 
 def test_the_detector_knows_a_cut_eight_frames_late():
     frames = joined([20, 20]).astype(np.float32)
-    detector, when = CutDetector(), None
-    for index, frame in enumerate(frames):
-        if detector.push(torch.from_numpy(frame)):
-            when = index
-    assert when == 28
+    assert [index for index, cuts in pushed(CutDetector(), frames) if cuts] == [28]
 
 
 def test_a_flash_of_half_as_much_again_is_no_cut():
