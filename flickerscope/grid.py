@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
 import torch
 
 from flickerscope.compiled.door import COMPILED, as_array, takes
@@ -71,9 +72,9 @@ class AreaGrid:
     def _average_compiled(self, pictures: torch.Tensor) -> torch.Tensor:
         from flickerscope.compiled.area import average_areas
 
-        means = torch.empty(len(pictures), *self.shape, dtype=torch.float32, device="cpu")
-        average_areas(as_array(pictures), means.numpy())
-        return means
+        means = np.empty((len(pictures), *self.shape), np.float32)
+        average_areas(as_array(pictures), means)
+        return torch.from_numpy(means)
 
 
 def _area_matrix(length: int, cells: int) -> torch.Tensor:
@@ -86,26 +87,26 @@ def _area_matrix(length: int, cells: int) -> torch.Tensor:
 
 
 class FrameBuffer:
-    """The last ``capacity`` frames of a sequence, by their index in it."""
+    """The last ``capacity`` frames of a sequence, of one shape, by their index in it."""
 
     def __init__(
-        self, capacity: int, cells: int, *, dtype: torch.dtype, device: torch.device
+        self, capacity: int, shape: tuple[int, ...], *, dtype: torch.dtype, device: torch.device
     ) -> None:
-        self._rows = torch.empty(capacity, cells, dtype=dtype, device=device)
+        self._capacity = capacity
+        self._frames = torch.empty(capacity, *shape, dtype=dtype, device=device)
+        self._rows = self._frames.view(capacity, math.prod(shape))
         self._next = 0
 
     def append(self, frame: torch.Tensor) -> torch.Tensor:
-        """Copy in the next frame, of any shape with as many cells; returns the copy, so shaped."""
-        row = self._rows[self._next % len(self._rows)].view(frame.shape)
-        row.copy_(frame)
+        """Copy in the next frame; returns the copy."""
+        copy = self._frames[self._next % self._capacity]
+        copy.copy_(frame)
         self._next += 1
-        return row
+        return copy
 
     def pieces(self, start: int, frames: int) -> list[torch.Tensor]:
         """Frames ``start`` to ``start + frames``, (frames, cells), in one or two pieces."""
-        capacity = len(self._rows)
-        first = start % capacity
+        first = start % self._capacity
+        rest = first + frames - self._capacity
         head = self._rows[first : first + frames]
-        if len(head) == frames:
-            return [head]
-        return [head, self._rows[: frames - len(head)]]
+        return [head] if rest <= 0 else [head, self._rows[:rest]]

@@ -36,15 +36,14 @@ class PlaneBuffers:
         self.device = device
         shape = grid_shape(height, width, aspect=plane.aspect)
         self.grid = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
-        cells = self.grid.shape[0] * self.grid.shape[1]
         # Pixels are kept only where they are measured: they are what takes the memory.
-        pixels = height * width if "pixel" in settings.scales else 0
+        self.keeps_pixels = "pixel" in settings.scales
+        pixels = self.shape if self.keeps_pixels else (0,)
         self.buffers = {
             "pixel": FrameBuffer(capacity, pixels, dtype=plane.dtype, device=device),
-            "block": FrameBuffer(capacity, cells, dtype=self.dtype, device=device),
-            "global": FrameBuffer(capacity, 1, dtype=self.dtype, device=device),
+            "block": FrameBuffer(capacity, shape, dtype=self.dtype, device=device),
+            "global": FrameBuffer(capacity, (), dtype=self.dtype, device=device),
         }
-        self.keeps_pixels = pixels > 0
         self._last = torch.empty(0, 0, device=device)
         self.small: AreaGrid | None = None
         """Makes the small pictures on which motion is measured, where that is wanted."""
@@ -63,7 +62,7 @@ class PlaneBuffers:
         self._last = part
         blocks = self.code_values(self.grid.average(part))
         self.buffers["block"].append(blocks)
-        self.buffers["global"].append(blocks.mean().view(1))
+        self.buffers["global"].append(blocks.mean())
         return part, blocks
 
     def make_small(self, shape: tuple[int, int]) -> None:
