@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 from flickerscope.errors import SettingsError
@@ -306,6 +307,7 @@ def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise SettingsError(f"{name}: one of {', '.join(allowed)}, got {value!r}")
 
 
+@lru_cache
 def _parse_bands(text: object) -> tuple[BandRange, ...]:
     if not isinstance(text, str):
         raise SettingsError(f"bands: expected text, got {text!r}")
