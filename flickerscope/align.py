@@ -53,9 +53,14 @@ class Clock:
     def run(self, frames: Iterable[Frame]) -> Iterator[Tick]:
         """Frames in, ticks out, one frame of delay."""
         before: Frame | None = None
+        longest = None if self.interval is None else self.gap * self.interval
         for frame in frames:
             self.frames_in += 1
-            gap = before is not None and self._is_gap(frame.time - before.time)
+            gap = (
+                before is not None
+                and longest is not None
+                and is_gap(frame.time - before.time, longest)
+            )
             self.gaps += gap
             if before is not None and self.rate is not None:
                 yield from self._place(before, None if gap else frame)
@@ -66,9 +71,6 @@ class Clock:
             before = frame
         if before is not None and self.rate is not None:
             yield from self._place(before, None)
-
-    def _is_gap(self, interval: Fraction) -> bool:
-        return self.interval is not None and is_gap(interval, self.interval, self.gap)
 
     def _place(self, frame: Frame, after: Frame | None) -> Iterator[Tick]:
         """All grid times to which ``frame`` is nearer than the frame after it."""
@@ -84,9 +86,9 @@ class Clock:
             yield Tick(Frame(time, frame.planes, frame.key), first and self.gaps > 0)
 
 
-def is_gap(interval: Fraction, usual: Fraction, gap: Fraction = GAP) -> bool:
-    """Whether time is missing between two frames, or runs back."""
-    return interval > gap * usual or interval <= 0
+def is_gap(interval: Fraction, longest: Fraction) -> bool:
+    """Whether more time than ``longest`` lies between two frames, or it runs back."""
+    return interval > longest or interval <= 0
 
 
 def take(frames: Iterable[Frame], chosen: FrameRange) -> Iterator[Frame]:

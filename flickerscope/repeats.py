@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from flickerscope.align import is_gap
+from flickerscope.align import GAP, is_gap
 from flickerscope.inputs.source import Frame
 
 __all__ = ["REACH", "Held", "find_held", "find_repeats"]
@@ -132,10 +132,10 @@ class Held:
 
         ``interval``: usual time between the frames that come in.
         """
-        step = interval / self.ratio
+        step, longest = interval / self.ratio, GAP * interval
         last = time = None
         for index, frame in enumerate(frames):
-            gap = last is not None and is_gap(frame.time - last, interval)
+            gap = last is not None and is_gap(frame.time - last, longest)
             last = frame.time
             if index in self.repeats:
                 continue
