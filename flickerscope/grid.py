@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -42,19 +43,29 @@ class AreaGrid:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        self.shape = rows, columns = shape
-        self._dtype = dtype
+        self.shape = shape
+        self._size, self._dtype, self._device = (height, width), dtype, device
+        self._groups = math.gcd(height, shape[0])
+
+    @cached_property
+    def _down(self) -> torch.Tensor:
+        """Averages the rows of one of the groups."""
         # Rows repeat with the period of height and rows: one small matrix does for all groups.
-        self._groups = math.gcd(height, rows)
-        down = _area_matrix(height // self._groups, rows // self._groups)
-        self._down = down.to(device, dtype)
-        # Columns hardly ever do, but a few of them need only the pixels near them.
-        across = _area_matrix(width, columns).T.to(device, dtype)
-        self._bands: list[tuple[slice, torch.Tensor]] = []
+        matrix = _area_matrix(self._size[0] // self._groups, self.shape[0] // self._groups)
+        return matrix.to(self._device, self._dtype)
+
+    @cached_property
+    def _bands(self) -> list[tuple[slice, torch.Tensor]]:
+        """Averages of some neighbouring columns each, and the pixels that they need."""
+        # Columns hardly ever repeat, but a few of them need only the pixels near them.
+        width, columns = self._size[1], self.shape[1]
+        across = _area_matrix(width, columns).T.to(self._device, self._dtype)
+        bands = []
         for first in range(0, columns, COLUMNS_AT_ONCE):
             last = min(first + COLUMNS_AT_ONCE, columns)
             near = slice(first * width // columns, -(-last * width // columns))
-            self._bands.append((near, across[near, first:last].contiguous()))
+            bands.append((near, across[near, first:last].contiguous()))
+        return bands
 
     def average(self, pictures: torch.Tensor) -> torch.Tensor:
         """(..., height, width) of any kind of number to (..., rows, columns) of the grid's."""
