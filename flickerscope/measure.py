@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from statistics import fmean
 from typing import Any, Final
 
@@ -162,10 +163,11 @@ class _Pass:
         self._centre: torch.Tensor | None = None
         """Means of a latent's channels in its first frame."""
         self.changes: list[float] = []
-        """Mean absolute difference of the shot's frames to the one before, code values."""
-        self.repeats = 0
-        self.runs: list[list[float]] = []
-        """Changes of all frames between gaps, which may hold cuts."""
+        """Mean absolute difference of each frame to the one before, code values."""
+        self.runs: list[int] = []
+        """Frames at which a run without a gap begins, which may hold cuts."""
+        self.repeats = np.zeros(0, dtype=bool)
+        """Which frames repeat the one before in their shot."""
         self.tracks: Tracks | None = self._new_tracks() if keep_tracks else None
 
     @property
@@ -252,7 +254,7 @@ class _Pass:
         for tick in self.clock.run(frames):
             self.times.append(tick.frame.time)
             if tick.gap or not self.runs:
-                self.runs.append([])
+                self.runs.append(self.frames)
             if tick.frame.key:
                 self.keys.append(self.frames)
             blocks = self._store(tick.frame)
@@ -283,7 +285,6 @@ class _Pass:
         blocks = self._together(grids)
         change = self.blocks.add(blocks)
         self.changes.append(change)
-        self.runs[-1].append(change)
         if isinstance(self.motion, MotionStream):
             picture = self.motion.take(self.planes, change)
             if self.tracks is not None and self.tracks.pictures is not None:
@@ -345,9 +346,6 @@ class _Pass:
                 rung.skipped_frames += length
             for start in self._plan(frames).finish(length):
                 self._segment(frames, start)
-        # The first change of a shot is the cut.
-        self.repeats += int(find_repeats(self.changes[1:length]).sum())
-        del self.changes[:length]
         if isinstance(self.motion, MotionStream):
             self.motion.end_shot(stop)
         self.shots.append((self.shot_start, stop))
@@ -370,6 +368,7 @@ class _Pass:
                 f"{MIN_FRAMES} frames without a cut are the least that can be measured"
                 + (damage and f"; damaged: {damage}")
             )
+        self.repeats = self._find_repeats(self.shots)
 
     def _clip(self, rungs: dict[int, RungSum]) -> Clip:
         for future in self.looking:
@@ -392,7 +391,7 @@ class _Pass:
             clipped=0.0 if latent else fmean(look.clipped for look in self.looks),
             readings={frames: rung.reading(brightness) for frames, rung in rungs.items()},
             keys=self.keys,
-            repeats=self._dropped + self.repeats,
+            repeats=self._dropped + int(self.repeats.sum()),
             held=self._find_held(),
             lost=self.source.lost(),
             motion=None if isinstance(motion, str) else motion,
@@ -411,9 +410,17 @@ class _Pass:
         """What the video holds, if its frames came as they are and all of them."""
         if self.held is not None or self.clock.rate is not None:
             return None
-        flags = [np.append(False, find_repeats(changes[1:])) for changes in self.runs]
-        changes = np.concatenate([[0.0, *changes[1:]] for changes in self.runs])
-        return find_held(np.concatenate(flags), changes, self.blocks.pictures())
+        runs = list(pairwise([*self.runs, self.frames]))
+        repeats = self.repeats if runs == self.shots else self._find_repeats(runs)
+        changes = np.array(self.changes)
+        changes[self.runs] = 0.0
+        return find_held(repeats, changes, self.blocks.pictures())
+
+    def _find_repeats(self, parts: list[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+        """Which frames repeat the one before in the same part of the video, (frames,)."""
+        # What the first frame of a part changes is the cut, or the gap.
+        flags = [find_repeats(self.changes[start + 1 : stop]) for start, stop in parts]
+        return np.concatenate([np.append(False, part) for part in flags])
 
     def _notes(self) -> Iterator[str]:
         yield from self.source.info.notes
@@ -451,9 +458,9 @@ class _Pass:
                     f"out ({rung.skipped_frames} of {self.frames} frames)"
                 )
         yield from self._timing_warnings()
-        if self.repeats:
+        if repeats := int(self.repeats.sum()):
             yield (
-                f"{self.repeats} of {self.frames} frames repeat the one before, which takes "
+                f"{repeats} of {self.frames} frames repeat the one before, which takes "
                 "power from the highest frequencies"
             )
 
