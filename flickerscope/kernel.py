@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -131,6 +132,7 @@ class Kernel:
             weights = torch.cat([weights, torch.ones_like(weights[:1])])
         self.row_weights = weights.to(device, dtype)
         self.fast = _Fast.of(transform, scale) if dtype == torch.float32 else None
+        self.tile = self._largest_tile()
         self._buffers = threading.local()
 
     def measure(self, pieces: Sequence[torch.Tensor]) -> CellPower:
@@ -140,11 +142,10 @@ class Kernel:
     def start(self, pieces: Sequence[torch.Tensor]) -> Pending:
         """The same in the background; the pieces must not change until the result is there."""
         cells = pieces[0].shape[1]
-        tile = self._tile(cells)
-        starts = range(0, cells, tile)
-        bands = len(self.row_weights)
-        device, dtype = self.matrix.device, self.matrix.dtype
-        kept = torch.empty(bands, cells if self.keep_cells else 0, device=device, dtype=dtype)
+        starts = range(0, cells, min(self.tile, cells))
+        kept = self.row_weights.new_empty(
+            self.row_weights.shape[0], cells if self.keep_cells else 0
+        )
         count = -(-len(starts) // self.workers.count)
         parts = [starts[i : i + count] for i in range(0, len(starts), count)]
         shares: list[_Share] | list[_FastShare]
@@ -158,12 +159,13 @@ class Kernel:
             kept=kept if self.keep_cells else None,
         )
 
-    def _tile(self, cells: int) -> int:
+    def _largest_tile(self) -> int:
+        """Cells that are measured at once."""
         resources = self.workers.resources
         frames, rows, bands = self.transform.frames, len(self.matrix), len(self.row_weights)
         largest = CPU_TILE if resources.device.type == "cpu" else DEVICE_TILE
         bytes_a_cell = (frames + rows + 3 * bands) * self.matrix.element_size() * self.workers.count
-        return max(1, min(largest, cells, resources.memory // 4 // bytes_a_cell))
+        return max(1, min(largest, resources.memory // 4 // bytes_a_cell))
 
     def _buffer(self, tile: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Samples (frames, tile), rows (rows, tile) and band powers (bands, tile), used again."""
@@ -195,7 +197,7 @@ class Pending:
         """
         for future in self.futures:
             future.result()
-        keys = torch.stack([share.keys for share in self.shares]).sum(0)
+        keys = reduce(torch.add, (share.keys for share in self.shares))
         sums = torch.cat([share.bins() for share in self.shares])
         return CellPower(
             power=sums.sum(0).numpy(),
@@ -311,11 +313,13 @@ class _FastShare:
         from flickerscope.compiled.spectrum import measure_cells
 
         fast, cells = self.fast, self.head.shape[1]
-        arrays = as_array(self.head), as_array(self.tail)
+        head, tail = as_array(self.head), as_array(self.tail)
+        keys, kept = self.keys.numpy(), self.kept.numpy()
         for start, sums in zip(self.starts, self.sums.numpy(), strict=True):
             stop = min(start + self.starts.step, cells)
             measure_cells(
-                *arrays,
+                head,
+                tail,
                 start,
                 stop,
                 fast.window,
@@ -323,6 +327,6 @@ class _FastShare:
                 fast.gains,
                 fast.weights,
                 sums,
-                self.keys.numpy(),
-                self.kept.numpy(),
+                keys,
+                kept,
             )
