@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flickerscope import Measurement, analyze
 from flickerscope.suffixes import VIDEO_SUFFIXES
+from flickerscope.video.header import promised_length
 
 
 def power_of(measured: Measurement, name: str) -> NDArray[np.float64]:
@@ -43,6 +44,9 @@ def test_a_known_flicker_reads_as_theory_says(clip: Clip, tmp_path: Path) -> Non
     assert (found.frames_decoded, found.lost, found.gaps) == (FRAMES, None, 0)
     assert info.rate == pytest.approx(clip.rate, rel=0.01 if clip.uneven else 1e-5)
     assert info.variable_rate == clip.uneven
+    frames, rate = promised_length(path)  # what the container says, without a picture
+    assert frames is None or frames in range(FRAMES - 2, FRAMES + 1)
+    assert rate is None or clip.uneven or rate == pytest.approx(clip.rate, rel=1e-4)
     for plane, amplitude in expected.items():
         if plane != "y" and clip.within:
             continue

@@ -20,7 +20,7 @@ def promised_length(
     Raises `InputError`.
     """
     check_file(path)
-    with opened(path, options or FileOptions()) as (container, stream):
+    with opened(path, options or FileOptions(), header=True) as (container, stream):
         rate = fraction(stream.average_rate)
         frames = stream.frames
         if "mp4" in container.format.name:

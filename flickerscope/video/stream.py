@@ -106,17 +106,24 @@ class Tally:
 
 
 @contextmanager
-def opened(path: str, options: FileOptions) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and the video stream that was asked for, closed at the end."""
+def opened(
+    path: str, options: FileOptions, *, header: bool = False
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and the video stream that was asked for, closed at the end.
+
+    ``header``: for what the container says alone. Else FFmpeg decodes the first pictures to learn
+    in which order they are shown, and more.
+    """
     # With "file:" a colon in a name is no protocol, and no playlist can reach for the network; nor
     # is a percent sign in the name of a picture a pattern.
     limits = {"protocol_whitelist": "file", "pattern_type": "none"}
+    skipped = {"skip_frame": "all"} if header else {}
     try:
         container = av.open(
             f"file:{path}",
             "r",
             container_options=limits,
-            options=_backstop(options),  # also for what opening decodes
+            options=_backstop(options) | skipped,  # also for what opening decodes
             **_LENIENT,
         )
     except (av.FFmpegError, ValueError) as error:
