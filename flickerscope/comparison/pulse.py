@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from statistics import median
 from typing import Final, Literal
 
 import numpy as np
@@ -426,7 +428,7 @@ def _best_phase(into: Whole, steps: Floats, stride: int) -> Rhythm | None:
     for phase in range(stride):
         pulses = np.arange(phase, int(into.max(initial=0)) + stride, stride)
         rhythm = read_rhythm(into, steps, pulses)
-        if rhythm is not None and rhythm.pulses >= MIN_KNOWN * np.isin(into, pulses).sum():
+        if rhythm is not None and rhythm.pulses >= MIN_KNOWN * (into % stride == phase).sum():
             readings.append(rhythm)
     if not readings:
         return None
@@ -451,48 +453,46 @@ def read_rhythm(into: Whole, steps: Floats, pulses: Whole) -> Rhythm | None:
         steps: (n,), code^2; NaN: unknown.
         pulses: (m,), frames that may pulse, in order.
     """
-    known = ~np.isnan(steps)
-    into, steps = into[known], steps[known]
+    rising = np.argsort(steps)[: len(steps) - int(np.isnan(steps).sum())]  # NaN comes last
+    into, steps = into[rising], steps[rising]
     if not (len(pulses) > 1 and len(into)):
         return None
     own = np.searchsorted((pulses[1:] + pulses[:-1]) / 2, into, side="right")
     away = into - pulses[own]
-    measured = np.isin(own, own[away == 0])
+    measured = np.bincount(own[away == 0], minlength=len(pulses))[own] > 0
     own, away, steps = own[measured], away[measured], steps[measured]
-    at, far = away == 0, np.abs(away) > 1
-    if not far.any():
+    far = steps[np.abs(away) > 1]
+    if not len(far):
         return None
-    order = np.lexsort((steps, own))
-    ranks, starts = _double_ranks(own[order], steps[order])
-    blocks = Counter(tuple(block.tolist()) for block in np.split(ranks, starts[1:]))
-    score = int(ranks[at[order]].sum())
-    step = float(np.median(steps[at]))
-    beside = min(
-        (float(np.median(steps[away == side])) for side in (-1, 1) if side in away), default=0.0
-    )
-    around = max(float(np.percentile(steps[far], OTHER_STEPS)), beside)
+    blocks: list[list[float]] = [[] for _ in pulses]
+    for pulse, step in zip(own.tolist(), steps.tolist(), strict=True):
+        blocks[pulse].append(step)
+    at = away == 0
+    into_pulses = zip(own[at].tolist(), steps[at].tolist(), strict=True)
+    score = sum(_double_rank(blocks[pulse], step) for pulse, step in into_pulses)
+    draws = Counter(tuple(_double_rank(block, x) for x in block) for block in blocks if block)
+    step = median(steps[at].tolist())
+    sides = (steps[away == side].tolist() for side in (-1, 1))
+    around = max(_percentile(far, OTHER_STEPS), min(map(median, filter(None, sides)), default=0.0))
     return Rhythm(
         pulses=int(at.sum()),
-        pop=step - float(np.median(steps[~at])),
+        pop=step - median(steps[~at].tolist()),
         ratio=step / around if around > 0 else math.inf if step > 0 else 1.0,
-        spacing=float(np.median(np.diff(pulses))),
-        probability=_chance(blocks, score),
+        spacing=float(median(np.diff(pulses).tolist())),
+        probability=_chance(draws, score),
     )
 
 
-def _double_ranks(blocks: Whole, x: Floats) -> tuple[Whole, Whole]:
-    """Twice the ranks within blocks, from 2 on, where ties share the mean of theirs.
+def _double_rank(ordered: list[float], x: float) -> int:
+    """Twice the rank, from 2 on, where ties share the mean of theirs."""
+    return bisect_left(ordered, x) + bisect_right(ordered, x) + 1
 
-    ``blocks``, ``x``: (n,), in order of both. Returned with where the blocks start.
-    """
-    places = np.arange(len(x))
-    new_block = np.append(True, blocks[1:] != blocks[:-1])
-    starts = np.flatnonzero(new_block)
-    first = np.flatnonzero(new_block | np.append(True, x[1:] != x[:-1]))
-    run = np.searchsorted(first, places, side="right") - 1
-    below, up_to = first[run], np.append(first[1:], len(x))[run]
-    start = starts[np.searchsorted(starts, places, side="right") - 1]
-    return below + up_to + 1 - 2 * start, starts
+
+def _percentile(ordered: Floats, percent: float) -> float:
+    """Linear between values."""
+    place = percent / 100 * (len(ordered) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return float(below + (place - math.floor(place)) * (above - below))
 
 
 def _chance(blocks: Counter[tuple[int, ...]], score: int) -> float:
