@@ -30,8 +30,9 @@ from flickerscope.settings import Settings
 
 __all__ = ["MotionStream", "open_stream"]
 
-CHUNK: Final = 16
-"""Frames that are measured at once: what they take should fit the second-level cache."""
+CHUNK: Final = 32
+"""Frames that are measured at once: the two at each end are measured by the next ones again, and
+what all take should fit the second-level cache."""
 DEVICE_CHUNK: Final = 64
 REACHED: Final = 2
 """Frames on each side that a frame is held against."""
