@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 import torch
@@ -16,6 +17,8 @@ __all__ = ["LucasKanade", "MotionField", "whole_shift"]
 
 LEAST_POWER: Final = 1e-3
 """Variance of a picture below which it is nothing but rounding, code^2."""
+LEAST_CROSS: Final = 1e-6
+"""Of two spectra, below which it has no phase."""
 
 
 class MotionField(Protocol):
@@ -138,25 +141,36 @@ def whole_shift(anchors: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor
     Hann window, so that what leaves the picture on one side has no say. (Kuglin & Hines 1975.)
     """
     height, width = anchors.shape[-2:]
-    rows = torch.hann_window(height, periodic=False, device=anchors.device, dtype=anchors.dtype)
-    columns = torch.hann_window(width, periodic=False, device=anchors.device, dtype=anchors.dtype)
+    window = _hann(height, width, anchors.device, anchors.dtype)
+    least = (LEAST_POWER * height * width) ** 0.5
 
     def spectrum(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         centred = x - x.mean((-2, -1), keepdim=True)
         seen = torch.linalg.vector_norm(centred, dim=(-2, -1)) > least
-        return torch.fft.rfft2(centred * rows[:, None] * columns), seen
+        return torch.fft.rfft2(centred * window), seen
 
-    least = (LEAST_POWER * height * width) ** 0.5
     ours, seen = spectrum(anchors)
     theirs, neighbours_seen = spectrum(neighbours)
     cross = theirs * ours.conj()
-    peak = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-6), s=(height, width))
+    # Several times as quick as to divide by the magnitude.
+    scale = (cross * cross.conj()).real.clamp(min=LEAST_CROSS**2).rsqrt()
+    peak = torch.fft.irfft2(cross * scale, s=(height, width))
     place = peak.flatten(-2).argmax(-1)
     shift = torch.stack([place % width, place // width], -1)
     sides = torch.tensor([width, height], device=shift.device)
     shift = torch.where(shift > sides // 2, shift - sides, shift)
     near = (shift.abs() <= sides // 4).all(-1, keepdim=True)
     return torch.where(near & (seen & neighbours_seen)[..., None], shift, 0).to(anchors)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)
+def _hann(height: int, width: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    rows, columns = (
+        torch.hann_window(length, periodic=False, device=device, dtype=dtype)
+        for length in (height, width)
+    )
+    return rows[:, None] * columns
 
 
 class _Window:
