@@ -71,9 +71,12 @@ def run_moments(
         chroma: Cb and Cr, (..., T, 2, h, w), code values.
     """
     seen = min(scale, field.rows // ROWS)
-    forward, backward = neighbour_motion(shrink(pictures, scale // seen), field)
-    forward, backward = (shrink(u, seen) / seen for u in (forward, backward))
     small = shrink(pictures, scale)
+    if seen == 1:
+        forward, backward = neighbour_motion(small, field)
+    else:
+        large = neighbour_motion(shrink(pictures, scale // seen), field)
+        forward, backward = (shrink(u, seen) / seen for u in large)
     smooth = blur(small, BLUR)
     moments = tile_moments(
         small,

@@ -105,18 +105,17 @@ def coarse_change(
         every: look at each ``every``-th frame but the first and the last.
         field: finds the motion in the coarse pictures; default: `LucasKanade` on two levels.
     """
-    at = torch.arange(1, len(pictures) - 1, every, device=pictures.device)
-    triples = torch.cat([pictures[at], pictures[at + 1], pictures[at - 1]])[:, None]
-    fine = halve(triples)
+    triples = pictures[1:-1:every], pictures[2::every], pictures[:-2:every]
+    fine = halve(torch.cat(triples)[:, None])
     small = halve(blur(fine, BLUR))
-    coarse = small.view(3, len(at), *small.shape[2:])
+    coarse = small.view(3, -1, *small.shape[2:])
     motion = (field or FIELD)(coarse[0], coarse[1:])
     flow = (COARSE / FINE) * functional.interpolate(
         motion.flatten(0, 1), size=fine.shape[-2:], mode="bilinear", align_corners=False
     )
     centre, after, before = fine.chunk(3)
     moved_after, moved_before = warp(torch.cat([after, before]), flow).chunk(2)
-    inside = (is_inside(flow[: len(at)]) & is_inside(flow[len(at) :])).to(fine.dtype)[:, None]
+    inside = is_inside(flow).view(2, *centre.shape).all(0).to(fine.dtype)
     return CoarseChange(
         still=_mean((after - centre).square() + (centre - before).square(), inside) / 2,
         along=_mean((moved_after - centre).square() + (centre - moved_before).square(), inside) / 2,

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from flickerscope.grid import AreaGrid
+from flickerscope.motion.filters import halve
 
 __all__ = ["DETAIL", "ROWS", "picture_scale", "picture_shape", "shrink", "small_pictures"]
 
@@ -60,5 +61,7 @@ def shrink(x: torch.Tensor, every: int) -> torch.Tensor:
     """Means of ``every`` x ``every`` pixels, (..., H, W) to (..., H / every, W / every)."""
     if every == 1:
         return x
+    if every == 2:
+        return halve(x)
     small = functional.avg_pool2d(x.reshape(-1, 1, *x.shape[-2:]), every)
     return small.view(*x.shape[:-2], *small.shape[-2:])

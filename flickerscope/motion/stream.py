@@ -124,20 +124,21 @@ class MotionStream:
             change: mean absolute difference to the frame before.
         """
         luma, *chroma = (plane.small_picture() for plane in planes)
-        self.push(luma, torch.stack(chroma) if chroma else None, change)
-        return shrink(luma, self.scale)
+        return self.push(luma, torch.stack(chroma) if chroma else None, change)
 
-    def push(self, luma: torch.Tensor, chroma: torch.Tensor | None, change: float) -> None:
-        """Take the next frame.
+    def push(self, luma: torch.Tensor, chroma: torch.Tensor | None, change: float) -> torch.Tensor:
+        """Take the next frame; returns the luma that flicker is measured on.
 
         Args:
             luma: (rows, columns), code values; it must not change any more.
             chroma: Cb and Cr, (2, h, w), likewise.
             change: mean absolute difference to the frame before.
         """
-        self._waiting.append(_Picture(self._next, luma, chroma))
+        small = shrink(luma, self.scale)
+        self._waiting.append(_Picture(self._next, luma, small, chroma))
         self._changes.append(change)
         self._next += 1
+        return small
 
     def advance(self, settled: int) -> None:
         """Measure what can be, given that no cut will turn up before frame ``settled``."""
@@ -183,7 +184,7 @@ class MotionStream:
             if picture.frame >= low and repeated[picture.frame - low]:
                 continue
             self._run.append(picture)
-            self._coarse.append(shrink(picture.luma, self.scale))
+            self._coarse.append(picture.small)
             self._shot.length += 1
             if len(self._run) == self.chunk + 2 * REACHED:
                 self._start(self._run, last=False)
@@ -233,6 +234,7 @@ class MotionStream:
 class _Picture:
     frame: int
     luma: torch.Tensor
+    small: torch.Tensor
     chroma: torch.Tensor | None
 
 
