@@ -23,8 +23,8 @@ from flickerscope.scan.lengths import Length, fit_segment, frames_compared
 from flickerscope.scan.lock import locked
 from flickerscope.scan.pairing import Pairing, pair_folders
 from flickerscope.scan.pool import Outcome, run_here
-from flickerscope.scan.run import SUMMARY, TABLE, run_scan
-from flickerscope.scan.sets import load_set, measure_folder
+from flickerscope.scan.run import SUMMARY, TABLE, run_scan, with_segment
+from flickerscope.scan.sets import Saved, load_set, measure_folder
 from flickerscope.scan.summary import schema
 from flickerscope.settings import Settings
 from flickerscope.video import encode
@@ -380,6 +380,9 @@ def test_an_option_that_goes_with_none_of_the_files_is_refused(tmp_path: Path) -
         check_form(Choices(max_pixels=99), ["a.npy"])
     with pytest.raises(SettingsError, match="stream is for videos, and there are none"):
         check_form(Choices(stream=1), [str(tmp_path / "ref"), "a.npy"])
+    measured = {"a.mp4": Saved(name="a.mp4", text="", frames=16, rate=None, segments=(16,))}
+    with pytest.raises(SettingsError, match="stream and max_pixels are for videos"):
+        with_segment([("a.npy", "a.mp4")], Choices(stream=1), run_here, measured)
 
 
 def test_folders_of_pictures_are_videos(folders: Path, tmp_path: Path) -> None:

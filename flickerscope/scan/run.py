@@ -112,7 +112,8 @@ def with_segment(
     files: Sequence[tuple[str, str]], choices: Choices, engine: Engine, saved: Mapping[str, Saved]
 ) -> Choices:
     """The choices with the segment length that all pairs of files have; raises `SettingsError`."""
-    check_form(choices, [path for pair in files for path in pair])
+    # What was measured before is not read again, whatever it was.
+    check_form(choices, [path for pair in files for path in pair if path not in saved])
     if choices.settings.segment is not None:
         return choices
     segment = find_segment(files, choices, engine, saved=saved)
