@@ -32,7 +32,10 @@ def grid_shape(
 
 
 class AreaGrid:
-    """Area average of pictures over a grid, fractional where the ratio is no integer."""
+    """Area average of pictures over a grid, fractional where the ratio is no integer.
+
+    Times ``scale`` and plus ``offset``, such as those that make code values of samples.
+    """
 
     def __init__(
         self,
@@ -42,8 +45,11 @@ class AreaGrid:
         *,
         dtype: torch.dtype,
         device: torch.device,
+        scale: float = 1.0,
+        offset: float = 0.0,
     ) -> None:
         self.shape = shape
+        self._scale, self._offset = scale, offset
         self._size, self._dtype, self._device = (height, width), dtype, device
         self._groups = math.gcd(height, shape[0])
 
@@ -78,13 +84,14 @@ class AreaGrid:
             *runs, self._groups, height // self._groups, width
         )
         down = torch.matmul(self._down, groups).view(*runs, self.shape[0], width)
-        return torch.cat([down[..., near] @ matrix for near, matrix in self._bands], -1)
+        means = torch.cat([down[..., near] @ matrix for near, matrix in self._bands], -1)
+        return means.mul_(self._scale).add_(self._offset)
 
     def _average_compiled(self, pictures: torch.Tensor) -> torch.Tensor:
         from flickerscope.compiled.area import average_areas
 
         means = np.empty((len(pictures), *self.shape), np.float32)
-        average_areas(as_array(pictures), means)
+        average_areas(as_array(pictures), self._scale, self._offset, means)
         return torch.from_numpy(means)
 
 

@@ -35,7 +35,7 @@ class PlaneBuffers:
         self.shape = height, width
         self.device = device
         shape = grid_shape(height, width, aspect=plane.aspect)
-        self.grid = AreaGrid(height, width, shape, dtype=self.dtype, device=device)
+        self.grid = self._new_grid(shape)
         # Pixels are kept only where they are measured: they are what takes the memory.
         self.keeps_pixels = "pixel" in settings.scales
         pixels = self.shape if self.keeps_pixels else (0,)
@@ -60,24 +60,31 @@ class PlaneBuffers:
         if self.keeps_pixels:
             part = self.buffers["pixel"].append(part)
         self._last = part
-        blocks = self.code_values(self.grid.average(part))
+        blocks = self.grid.average(part)
         self.buffers["block"].append(blocks)
         self.buffers["global"].append(blocks.mean())
         return part, blocks
 
     def make_small(self, shape: tuple[int, int]) -> None:
         """Have `small_picture` make pictures of this many rows and columns."""
-        self.small = AreaGrid(*self.shape, shape, dtype=self.dtype, device=self.device)
+        self.small = self._new_grid(shape)
 
     def small_picture(self) -> torch.Tensor:
         """The last frame as a small picture, code values."""
         if self.small is None:
             raise RuntimeError("no size was given for small pictures")
-        return self.code_values(self.small.average(self._last))
+        return self.small.average(self._last)
 
-    def code_values(self, samples: torch.Tensor) -> torch.Tensor:
-        """Full-range code values in the place of samples."""
-        return samples.mul_(self.plane.scale).add_(self.plane.offset)
+    def _new_grid(self, shape: tuple[int, int]) -> AreaGrid:
+        """Averages of the plane in full-range code values."""
+        return AreaGrid(
+            *self.shape,
+            shape,
+            dtype=self.dtype,
+            device=self.device,
+            scale=self.plane.scale,
+            offset=self.plane.offset,
+        )
 
 
 def _crop(plane: Plane, luma: Plane, settings: Settings) -> tuple[slice, slice]:

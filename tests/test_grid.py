@@ -30,11 +30,20 @@ def areas(picture, shape):
 @pytest.mark.parametrize(("size", "shape"), SIZES)
 def test_cells_hold_the_mean_of_their_area(size, shape, kind):
     codes = np.random.default_rng(0).integers(0, 256, (3, *size))
-    grid = AreaGrid(*size, shape, dtype=KINDS[kind], device=torch.device("cpu"))
-    means = grid.average(torch.from_numpy(codes).to(kind))
-    assert means.dtype == KINDS[kind]
-    for picture, mean in zip(codes, means, strict=True):
-        assert_allclose(mean, areas(picture, shape), rtol=2e-6)
+    samples = torch.from_numpy(codes).to(kind)
+    for scale, offset in ((1.0, 0.0), (255 / 219, 7.5)):
+        grid = AreaGrid(
+            *size,
+            shape,
+            dtype=KINDS[kind],
+            device=torch.device("cpu"),
+            scale=scale,
+            offset=offset,
+        )
+        means = grid.average(samples)
+        assert means.dtype == KINDS[kind]
+        for picture, mean in zip(codes, means, strict=True):
+            assert_allclose(mean, scale * areas(picture, shape) + offset, rtol=2e-6)
 
 
 def test_equal_pictures_have_equal_means_and_part_of_a_picture_can_be_averaged():

@@ -33,12 +33,14 @@ def _places(length: int, cells: int, first: Indices, shares: Floats) -> None:
             shares[cell, k] = np.float32(max(0.0, min(right, x + 1) - max(left, x)))
 
 
-@compiled(*(f"void({kind}[:,:,::1], f4[:,:,::1])" for kind in ("u1", "u2", "f4")))
-def average_areas(pictures: npt.NDArray[Any], means: Floats) -> None:
+@compiled(*(f"void({kind}[:,:,::1], f4, f4, f4[:,:,::1])" for kind in ("u1", "u2", "f4")))
+def average_areas(pictures: npt.NDArray[Any], scale: float, offset: float, means: Floats) -> None:
     """Means over equal cells, fractional where the ratio of the sizes is no integer.
 
     Args:
         pictures: (N, H, W).
+        scale: what the means are multiplied by.
+        offset: what is then added.
         means: (N, rows, columns), becomes the result.
     """
     count, height, width = pictures.shape
@@ -66,4 +68,4 @@ def average_areas(pictures: npt.NDArray[Any], means: Floats) -> None:
                 near, own = np.uint64(first[column]), np.uint64(column * taps)
                 for k in range(np.uint64(taps)):
                     total += flat[own + k] * line[near + k]
-                means[n, row, column] = total * share
+                means[n, row, column] = total * share * scale + offset
