@@ -29,7 +29,7 @@ from flickerscope.tracks import Track, Tracks
 
 __all__ = ["carry"]
 
-CHUNK: Final = 8
+CHUNK: Final = 32
 """Frames that are measured at once."""
 MOST_FRAMES: Final = 512
 """Frames of a run that are scored together; longer runs are divided."""

@@ -92,10 +92,10 @@ def carried_moments(
         reference's motion, and the prediction along its own. Runs of one shot may be measured in
         pieces that overlap by two frames, and joined.
     """
-    # One after the other: what a few frames of one video take fits the second-level cache.
     along, own = (smooth_acceleration(*neighbour_motion(video, field)) for video in (ref, pred))
-    forward, backward = (torch.stack([*[u] * 3, v]) for u, v in zip(along, own, strict=True))
-    moments = tile_moments(torch.stack([ref, pred, pred - ref, pred]), forward, backward)
+    measured = (ref, along), (pred, along), (pred - ref, along), (pred, own)
+    parts = [tile_moments(frames, *motion) for frames, motion in measured]
+    moments = map_records(lambda *values: torch.stack(values), *parts)
     # The difference has no brightness of its own by which to leave tiles out.
     return replace(moments, mean=moments.mean[[REF, REF, REF, OWN]])
 
