@@ -194,14 +194,17 @@ class _TileProducts:
     def reading(self, lag: int, correlation: float) -> PairedReading:
         """Form the spectra and read them."""
         real, imaginary = self.transform.quadratures()
-        s_pp, s_rr = _auto(self.pp, real, imaginary), _auto(self.rr, real, imaginary)
-        cross = _cross(self.pr, real, imaginary, real, imaginary)
+        of_pred, of_ref, of_both = (
+            _Halves(products, real, imaginary) for products in (self.pp, self.rr, self.pr)
+        )
+        s_pp, s_rr = of_pred.power(real, imaginary), of_ref.power(real, imaginary)
+        cross = of_both.cross(real, imaginary)
         weights = self.transform.weights
         reason = self._why_no_coherence()
         enough = reason is None
         explained = coherence = None
         if enough:
-            rolled = self._rolled(real, imaginary)
+            rolled = [*self._rolled(real, imaginary, of_both, of_ref)]
             bins = torch.eye(len(s_pp[0]), dtype=s_pp.dtype, device="cpu")
             explained = _explained(s_pp, s_rr, cross, weights, rolled).sum(0) / self.cells
             coherence = _ratios(_explained(s_pp, s_rr, cross, bins, rolled).sum(0), s_pp.sum(0))
@@ -224,19 +227,17 @@ class _TileProducts:
             return f"coherence needs segments of {MIN_COHERENCE_FRAMES} frames or more"
         return None
 
-    def _rolled(self, real: torch.Tensor, imaginary: torch.Tensor) -> list[_Rolled]:
+    def _rolled(
+        self, real: torch.Tensor, imaginary: torch.Tensor, of_both: _Halves, of_ref: _Halves
+    ) -> Iterator[_Rolled]:
         """The spectra of the reference rolled by 5 .. N-5 frames, with both videos."""
-        out = []
         for shift in range(MIN_SHIFT, self.transform.frames - MIN_SHIFT + 1):
             a, b = real.roll(-shift, 1), imaginary.roll(-shift, 1)
-            out.append(
-                _Rolled(
-                    power=_auto(self.rr, a, b),
-                    with_pred=_cross(self.pr, real, imaginary, a, b),
-                    with_ref=_cross(self.rr, real, imaginary, a, b),
-                )
+            yield _Rolled(
+                power=_Halves(self.rr, a, b).power(a, b),
+                with_pred=of_both.cross(a, b),
+                with_ref=of_ref.cross(a, b),
             )
-        return out
 
     def _bands(
         self,
@@ -297,24 +298,23 @@ def _by_tile(grid: torch.Tensor) -> torch.Tensor:
     return x.reshape(-1, frames, TILE * TILE)
 
 
-def _auto(products: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
-    """Power spectrum, (tiles, frames, frames) to (tiles, bins)."""
-    return ((real @ products) * real).sum(-1) + ((imaginary @ products) * imaginary).sum(-1)
+class _Halves:
+    """Products of every two frames, (tiles, frames, frames), with a transform on one side."""
 
+    def __init__(self, products: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor) -> None:
+        self._real, self._imaginary = real @ products, imaginary @ products
 
-def _cross(
-    products: torch.Tensor,
-    real: torch.Tensor,
-    imaginary: torch.Tensor,
-    other_real: torch.Tensor,
-    other_imaginary: torch.Tensor,
-) -> torch.Tensor:
-    """Complex cross-spectrum, (tiles, frames, frames) to (tiles, bins)."""
-    a, b = real @ products, imaginary @ products
-    return torch.complex(
-        (a * other_real).sum(-1) + (b * other_imaginary).sum(-1),
-        (b * other_real).sum(-1) - (a * other_imaginary).sum(-1),
-    )
+    def power(self, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+        """Power spectrum, (tiles, bins), with the same transform on the other side."""
+        return (self._real * real).sum(-1) + (self._imaginary * imaginary).sum(-1)
+
+    def cross(self, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+        """Complex cross-spectrum, (tiles, bins), with a transform on the other side."""
+        a, b = self._real, self._imaginary
+        return torch.complex(
+            (a * real).sum(-1) + (b * imaginary).sum(-1),
+            (b * real).sum(-1) - (a * imaginary).sum(-1),
+        )
 
 
 @dataclass(frozen=True, slots=True)
