@@ -61,8 +61,8 @@ def find_repeats(changes: Sequence[float] | Floats) -> Flags:
         (frames - 1,).
     """
     x = np.asarray(changes, dtype=np.float64)
-    if not x.size:
-        return np.zeros(0, dtype=bool)
+    if not x.size or x.min() > RATIO * x.max():  # whatever is usual, none is a tenth of it
+        return np.zeros(x.shape, dtype=bool)
     near = _windows(x)
     known = ~np.isnan(near)
     ordered, last = np.sort(near, axis=1), known.sum(1) - 1  # NaN comes last
