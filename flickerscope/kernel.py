@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -122,18 +122,28 @@ class Kernel:
             workers: where to compute.
             keep_cells: return the power of every cell too.
         """
-        device = workers.resources.device
         self.transform = transform
+        self.scale = scale
+        self.device, self.dtype = workers.resources.device, dtype
         self.workers = workers
         self.keep_cells = keep_cells
-        self.matrix = (transform.matrix * scale).to(device, dtype)
-        weights = transform.row_weights
-        if keep_cells:
-            weights = torch.cat([weights, torch.ones_like(weights[:1])])
-        self.row_weights = weights.to(device, dtype)
+        self.bands = len(transform.bands) + keep_cells
         self.fast = _Fast.of(transform, scale) if dtype == torch.float32 else None
         self.tile = self._largest_tile()
         self._buffers = threading.local()
+
+    @cached_property
+    def matrix(self) -> torch.Tensor:
+        """The transform's, of samples as they are, (rows, frames)."""
+        return (self.transform.matrix * self.scale).to(self.device, self.dtype)
+
+    @cached_property
+    def row_weights(self) -> torch.Tensor:
+        """Band powers from the squared rows, (bands, rows); with the cells' whole power if kept."""
+        weights = self.transform.row_weights
+        if self.keep_cells:
+            weights = torch.cat([weights, torch.ones_like(weights[:1])])
+        return weights.to(self.device, self.dtype)
 
     def measure(self, pieces: Sequence[torch.Tensor]) -> CellPower:
         """Measure a segment, (frames, cells) in one or more pieces along time."""
@@ -143,8 +153,8 @@ class Kernel:
         """The same in the background; the pieces must not change until the result is there."""
         cells = pieces[0].shape[1]
         starts = range(0, cells, min(self.tile, cells))
-        kept = self.row_weights.new_empty(
-            self.row_weights.shape[0], cells if self.keep_cells else 0
+        kept = torch.empty(
+            self.bands, cells if self.keep_cells else 0, device=self.device, dtype=self.dtype
         )
         count = -(-len(starts) // self.workers.count)
         parts = [starts[i : i + count] for i in range(0, len(starts), count)]
@@ -162,9 +172,9 @@ class Kernel:
     def _largest_tile(self) -> int:
         """Cells that are measured at once."""
         resources = self.workers.resources
-        frames, rows, bands = self.transform.frames, len(self.matrix), len(self.row_weights)
+        rows, frames = self.transform.matrix.shape
         largest = CPU_TILE if resources.device.type == "cpu" else DEVICE_TILE
-        bytes_a_cell = (frames + rows + 3 * bands) * self.matrix.element_size() * self.workers.count
+        bytes_a_cell = (frames + rows + 3 * self.bands) * self.dtype.itemsize * self.workers.count
         return max(1, min(largest, resources.memory // 4 // bytes_a_cell))
 
     def _buffer(self, tile: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -270,6 +280,7 @@ class _Fast:
         return takes(*pieces, kinds=COMPILED) and len(pieces) <= 2 and frames == len(self.window)
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, transform: Transform, scale: float) -> _Fast | None:
         """None where there are no loops for it: they take segments of 8, 16, 32, ... frames.
 

@@ -50,7 +50,7 @@ class Band:
         return self.high <= self.low
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Transform:
     """The whole transform of a segment as one matrix, for segments of ``frames`` frames.
 
