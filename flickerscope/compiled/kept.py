@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["are_kept"]
+__all__ = ["MODULES", "are_kept"]
 
 PYTHON: Final = f"py{sys.version_info.major}{sys.version_info.minor}"
 MODULES: Final = ("area", "look", "motion", "spectrum")

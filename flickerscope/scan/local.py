@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
-from flickerscope.compiled.kept import are_kept
+from flickerscope.compiled.kept import MODULES, are_kept
 from flickerscope.errors import DeviceError, SettingsError
 from flickerscope.scan.pool import Outcome, Pool
 
@@ -56,7 +57,7 @@ def local_engine(
     with Pool(cores if workers is None else workers) as pool:
         devices = _devices(pool, device)
         if "cpu" in devices and not are_kept():
-            list(pool.run(compile_loops, [None]))  # else every process does, in a clip's time
+            list(pool.run(compile_loops, MODULES))  # else every process does, in a clip's time
         gpus = [name for name in devices if name != "cpu"]
         if workers is None and gpus:
             pool.workers = min(cores, WORKERS_A_GPU * len(gpus))
@@ -81,11 +82,9 @@ def _devices(pool: Pool, device: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def compile_loops(_: None) -> None:
-    """Have the loops for a CPU compiled and kept, after an installation."""
-    from flickerscope.compiled.door import prepare
-
-    prepare()
+def compile_loops(module: str) -> None:
+    """Have the loops of a module compiled and kept, after an installation."""
+    import_module(f"flickerscope.compiled.{module}")
 
 
 def find_devices(text: str) -> tuple[list[str], str | None]:
