@@ -143,8 +143,10 @@ class BlockSums:
         blocks, self._last = torch.stack(self._last), []
         self._summed += len(blocks)
         self._total = self._total + blocks.sum(0, dtype=torch.float64)
-        pictures = blocks.reshape(len(blocks), -1, *blocks.shape[-2:])
-        self._thumbs.append(adaptive_avg_pool2d(pictures, THUMB).flatten(1))
+        rows, columns = blocks.shape[-2:]
+        few = min(THUMB, rows), min(THUMB, columns)
+        grid = AreaGrid(rows, columns, few, dtype=blocks.dtype, device=blocks.device)
+        self._thumbs.append(grid.average(blocks).flatten(1))
 
 
 class Look:
