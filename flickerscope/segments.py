@@ -28,6 +28,8 @@ MIN_CUT_DIFFERENCE = 12.0
 MIN_CUT_RATIO = 4.0
 MAX_CUT_CORRELATION = 0.8
 MAX_FLASH = 3  # frames
+FLAT = 1e-6
+"""Variance up to which a frame is flat, code^2."""
 MAX_REPEAT = 0.5
 """Difference up to which a frame repeats the one before, code values."""
 REPEAT_SHARE = 0.02
@@ -200,14 +202,14 @@ def _median(values: list[float]) -> float:
 
 
 def _is_flat(frame: torch.Tensor) -> bool:
-    return float(frame.var(correction=0)) <= 1e-6
+    return float(frame.var(correction=0)) <= FLAT
 
 
 def frame_correlation(a: torch.Tensor, b: torch.Tensor) -> float:
     """Of two frames; with a flat one 0 if the other has texture, else 1."""
     a, b = a - a.mean(), b - b.mean()
     norms = float(a.square().sum()), float(b.square().sum())
-    flat = [_is_flat(a), _is_flat(b)]
+    flat = [norm <= FLAT * a.numel() for norm in norms]
     if any(flat):
         return 1.0 if all(flat) else 0.0
     return float((a * b).sum()) / math.sqrt(norms[0] * norms[1])
