@@ -25,7 +25,7 @@ from flickerscope.repeats import Held, find_held, find_repeats
 from flickerscope.rungs import RungSum, main_planes
 from flickerscope.segments import HORIZON, LOOKAHEAD, CutDetector, ShotSegments
 from flickerscope.settings import LADDER, MIN_FRAMES, Settings
-from flickerscope.tracks import Track, Tracks
+from flickerscope.tracks import KeptMotion, Track, Tracks
 from flickerscope.units import CODE, Unit
 
 __all__ = ["Progress", "measure", "measure_new", "unit_of"]
@@ -201,10 +201,10 @@ class _Pass:
     def _new_tracks(self) -> Tracks:
         path, grid = self.source.info.path, self.planes[0].grid.shape
         shape = (len(self.planes), *grid) if self.settings.latent else grid
-        pictures = None
+        pictures, motion = None, KeptMotion()
         if isinstance(self.motion, MotionStream):
-            pictures = Track(self.motion.shape, path)
-        return Tracks(Track(shape, path), pictures, self.shots)
+            pictures, self.motion.kept = Track(self.motion.shape, path), motion
+        return Tracks(Track(shape, path), pictures, self.shots, motion)
 
     def _check_device(self, device: torch.device) -> None:
         if device.type == "mps" and any(p.dtype == torch.float64 for p in self.source.planes):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import IO, Final
 
 import torch
 
 from flickerscope.errors import OutputError
 
-__all__ = ["Track", "Tracks"]
+__all__ = ["KeptMotion", "Track", "Tracks"]
 
 IN_MEMORY: Final = 16 << 20  # bytes; longer tracks go to a temporary file
+KEPT: Final = 16 << 20  # bytes of motion, some hundred frames; of others it is found again
 
 
 class Track:
@@ -53,6 +55,38 @@ class Track:
         self._file.close()
 
 
+class KeptMotion:
+    """Motion of frames to their neighbours, by the numbers of all three."""
+
+    def __init__(self) -> None:
+        self._motions: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._room = KEPT
+
+    def add(self, frames: Sequence[int], forward: torch.Tensor, backward: torch.Tensor) -> None:
+        """Keep the motion in a run, while there is room.
+
+        Args:
+            frames: numbers of the run's T frames.
+            forward, backward: see `flickerscope.motion.neighbour_motion`, (T - 2, 2, H, W) each.
+        """
+        if self._room > 0:
+            self._motions |= zip(_triples(frames), zip(forward, backward, strict=True), strict=True)
+            self._room -= forward.nbytes + backward.nbytes
+
+    def of(self, frames: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """As it was given to `add`, for another run; ``None`` where some of it is not known."""
+        found = [self._motions.get(triple) for triple in _triples(frames)]
+        known = [motion for motion in found if motion is not None]
+        if len(known) < len(found):
+            return None
+        forward, backward = zip(*known, strict=True)
+        return torch.stack(forward), torch.stack(backward)
+
+
+def _triples(frames: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    return zip(frames[:-2], frames[1:-1], frames[2:], strict=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Tracks:
     """All that is kept of a video, and where its shots are."""
@@ -63,6 +97,8 @@ class Tracks:
     """Luma in the pictures that motion is measured on, code values; ``None``: motion is not."""
     shots: list[tuple[int, int]]
     """First frame and the one after the last, of each shot."""
+    motion: KeptMotion = field(default_factory=KeptMotion)
+    """In these pictures, of as many frames as there is room for."""
 
     @property
     def frames(self) -> int:

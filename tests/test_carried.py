@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
 from reference import decode_luma
 
-from flickerscope.motion import small_pictures
+from flickerscope import compare
+from flickerscope.motion import neighbour_motion, small_pictures
 from flickerscope.motion.carried import carried_moments, carried_tiles, read_carried
 from flickerscope.motion.moments import TileMoments
+from flickerscope.tracks import KeptMotion
 
 FRAMES = 24
 BLURRED = 1 / (4 * math.pi * 1.5**2)
@@ -157,6 +160,37 @@ def test_pieces_that_overlap_by_two_frames_join_to_the_whole():
     joined = TileMoments.join(parts)
     assert len(joined) == len(whole) == FRAMES - 2
     torch.testing.assert_close(joined.luma.product, whole.luma.product, rtol=1e-3, atol=1e-2)
+
+
+def test_motion_that_is_kept_is_what_would_be_found_again():
+    video = panned(texture(), 1)
+    kept = KeptMotion()
+    kept.add(range(7, 7 + FRAMES), *neighbour_motion(video))
+    for known, found in zip(kept.of(range(9, 15)), neighbour_motion(video[2:8]), strict=True):
+        torch.testing.assert_close(known, found, rtol=1e-4, atol=1e-4)
+    assert kept.of([9, 10, 12]) is None  # held against another frame
+    assert kept.of(range(6, 9)) is None
+
+
+def test_no_more_motion_is_kept_than_there_is_room_for(monkeypatch):
+    motion = neighbour_motion(panned(texture(), 1))
+    monkeypatch.setattr("flickerscope.tracks.KEPT", motion[0].nbytes)
+    kept = KeptMotion()
+    kept.add(range(FRAMES), *motion)
+    kept.add(range(FRAMES, 2 * FRAMES), *motion)
+    assert kept.of(range(FRAMES)) is not None
+    assert kept.of(range(FRAMES, 2 * FRAMES)) is None
+
+
+def test_a_comparison_reads_the_same_where_motion_was_not_kept(monkeypatch):
+    ref = panned(texture(), 1)
+    frames = [boiling(ref, 20).clamp(0, 255), ref.clamp(0, 255)]
+    arrays = [video.round().to(torch.uint8) for video in frames]
+    known = compare(*arrays, paired=True).carried
+    monkeypatch.setattr(KeptMotion, "of", lambda self, frames: None)
+    found = compare(*arrays, paired=True).carried
+    assert known is not None
+    assert asdict(known) == pytest.approx(asdict(found))
 
 
 def test_runs_are_pooled_and_too_few_tiles_are_not_read():

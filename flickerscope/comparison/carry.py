@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -48,24 +49,24 @@ def carry(
     """
     if pred.pictures is None or ref.pictures is None or pred.pictures.shape != ref.pictures.shape:
         return None
-    field = motion_field(settings.flow, workers.resources.device)
+    device = workers.resources.device
+    field = motion_field(settings.flow, device)
     readings: list[CarriedReading] = []
     for frames in _runs(pred, ref, lag):
         moments: list[TileMoments] = []
         jobs: deque[Job[TileMoments]] = deque()
         for start in range(0, len(frames) - 2, CHUNK):
-            part = frames[start : start + CHUNK + 2]
-            pictures = (
-                _pictures(pred.pictures, [frame + lag for frame in part]),
-                _pictures(ref.pictures, part),
+            theirs = frames[start : start + CHUNK + 2]
+            ours = [frame + lag for frame in theirs]
+            work = partial(
+                carried_moments,
+                _pictures(pred.pictures, ours).to(device),
+                _pictures(ref.pictures, theirs).to(device),
+                field,
+                pred_motion=pred.motion.of(ours),
+                ref_motion=ref.motion.of(theirs),
             )
-            device = workers.resources.device
-            ours, theirs = (x.to(device) for x in pictures)
-
-            def measure(ours: torch.Tensor = ours, theirs: torch.Tensor = theirs) -> TileMoments:
-                return carried_moments(ours, theirs, field)
-
-            jobs.append(Job(workers, measure, moments.append))
+            jobs.append(Job(workers, work, moments.append))
             while len(jobs) > 2 * workers.count:
                 jobs.popleft().finish()
         while jobs:

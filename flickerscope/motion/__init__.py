@@ -16,6 +16,7 @@ from flickerscope.motion.estimate import (
     motion_over_two,
     neighbour_motion,
     run_moments,
+    run_motion,
 )
 from flickerscope.motion.filters import warp
 from flickerscope.motion.flow import LucasKanade, MotionField
@@ -63,6 +64,7 @@ __all__ = [
     "read_incoherence",
     "read_motion",
     "run_moments",
+    "run_motion",
     "small_pictures",
     "smooth_acceleration",
     "tile_flicker",

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from flickerscope.motion.estimate import neighbour_motion
-from flickerscope.motion.flow import MotionField
+from flickerscope.motion.flow import Motion, MotionField
 from flickerscope.motion.moments import TileMoments, smooth_acceleration, tile_moments
 from flickerscope.motion.reading import (
     LUMA_FLOOR,
@@ -74,7 +74,12 @@ class CarriedReading:
 
 
 def carried_moments(
-    pred: torch.Tensor, ref: torch.Tensor, field: MotionField | None = None
+    pred: torch.Tensor,
+    ref: torch.Tensor,
+    field: MotionField | None = None,
+    *,
+    pred_motion: Motion | None = None,
+    ref_motion: Motion | None = None,
 ) -> TileMoments:
     """Moments of two runs in step, the prediction carried by the reference's motion.
 
@@ -86,13 +91,15 @@ def carried_moments(
         pred, ref: without a cut, (T, H, W) each, T >= 3, luma code values; the sizes of tiles and
             blur are made for a short side of 72 pixels. Frame t shows the same in both.
         field: finds the motion; default: `LucasKanade`.
+        pred_motion, ref_motion: what `neighbour_motion` finds in each, where that is known.
 
     Returns:
         (4, T - 2, rows, columns): reference, prediction and prediction minus reference along the
         reference's motion, and the prediction along its own. Runs of one shot may be measured in
         pieces that overlap by two frames, and joined.
     """
-    along, own = (smooth_acceleration(*neighbour_motion(video, field)) for video in (ref, pred))
+    along = smooth_acceleration(*(ref_motion or neighbour_motion(ref, field)))
+    own = smooth_acceleration(*(pred_motion or neighbour_motion(pred, field)))
     measured = (ref, along), (pred, along), (pred - ref, along), (pred, own)
     parts = [tile_moments(frames, *motion) for frames, motion in measured]
     moments = map_records(lambda *values: torch.stack(values), *parts)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from flickerscope.errors import InputError, TooShortError
 from flickerscope.grid import AreaGrid
 from flickerscope.motion.filters import blur, warp
-from flickerscope.motion.flow import LucasKanade, MotionField
+from flickerscope.motion.flow import LucasKanade, Motion, MotionField
 from flickerscope.motion.moments import BLUR, TileMoments, smooth_acceleration, tile_moments
 from flickerscope.motion.pictures import DETAIL, ROWS, picture_scale, shrink, small_pictures
 from flickerscope.motion.reading import FrameFlicker, MotionReading, frame_flicker, read_motion
@@ -24,6 +24,7 @@ __all__ = [
     "motion_over_two",
     "neighbour_motion",
     "run_moments",
+    "run_motion",
 ]
 
 MIN_FRAMES = 5
@@ -33,9 +34,7 @@ MIN_SIDE = 16
 """Pixels of the short side, for two rows of tiles."""
 
 
-def neighbour_motion(
-    frames: torch.Tensor, field: MotionField | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
+def neighbour_motion(frames: torch.Tensor, field: MotionField | None = None) -> Motion:
     """Motion of all frames but the first and the last, to the next one and to the one before.
 
     Args:
@@ -53,35 +52,43 @@ def neighbour_motion(
     return forward, backward
 
 
+def run_motion(pictures: torch.Tensor, small: torch.Tensor, field: MotionField) -> Motion:
+    """As `neighbour_motion` of small pictures, found in larger ones if the field wants them.
+
+    Args:
+        pictures: (..., T, scale h, scale w), luma code values; see `picture_shape`.
+        small: the same, (..., T, h, w).
+        field: finds the motion, in pictures as large as it wants them and these allow.
+    """
+    scale = pictures.shape[-2] // small.shape[-2]
+    seen = min(scale, field.rows // ROWS)
+    if seen == 1:
+        return neighbour_motion(small, field)
+    forward, backward = neighbour_motion(shrink(pictures, scale // seen), field)
+    return shrink(forward, seen) / seen, shrink(backward, seen) / seen
+
+
 def run_moments(
-    pictures: torch.Tensor,
-    field: MotionField,
+    small: torch.Tensor,
+    motion: Motion,
     *,
-    scale: int = 1,
-    texture: bool = False,
+    detail: torch.Tensor | None = None,
     chroma: torch.Tensor | None = None,
 ) -> TileMoments:
     """Moments of runs of small pictures, along the motion in them.
 
     Args:
-        pictures: (..., T, scale h, scale w), luma code values; see `picture_shape`.
-        field: finds the motion, in pictures as large as it wants them and these allow.
-        scale: how much larger the pictures are than those for the luminance, h x w.
-        texture: measure the texture too, where the scale is 2 or more.
+        small: (..., T, h, w), luma code values; see `picture_shape`.
+        motion: of `run_motion`.
+        detail: the pictures at twice the size, (..., T, 2 h, 2 w), for the texture.
         chroma: Cb and Cr, (..., T, 2, h, w), code values.
     """
-    seen = min(scale, field.rows // ROWS)
-    small = shrink(pictures, scale)
-    if seen == 1:
-        forward, backward = neighbour_motion(small, field)
-    else:
-        large = neighbour_motion(shrink(pictures, scale // seen), field)
-        forward, backward = (shrink(u, seen) / seen for u in large)
+    forward, backward = motion
     smooth = blur(small, BLUR)
     moments = tile_moments(
         small,
         *smooth_acceleration(forward, backward),
-        detail=shrink(pictures, scale // 2) if texture and scale > 1 else None,
+        detail=detail,
         chroma=chroma,
         smooth=smooth,
     )
@@ -162,7 +169,10 @@ def flicker(
         rows, columns = chroma.shape[-2:]
         grid = AreaGrid(rows, columns, size, dtype=frames.dtype, device=frames.device)
         chroma = grid.average(chroma.to(frames))
-    moments = run_moments(pictures, find, scale=scale, texture=texture, chroma=chroma)
+    small = shrink(pictures, scale)
+    detail = shrink(pictures, scale // 2) if texture and scale > 1 else None
+    motion = run_motion(pictures, small, find)
+    moments = run_moments(small, motion, detail=detail, chroma=chroma)
     pooled = frame_flicker(tile_flicker(moments))
     if frames.dim() == 3:
         return _read(pooled)

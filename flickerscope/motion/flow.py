@@ -13,7 +13,10 @@ from flickerscope.compiled.door import takes
 from flickerscope.motion import native
 from flickerscope.motion.filters import halve, median_of_neighbours, warp, window_mean
 
-__all__ = ["LucasKanade", "MotionField", "whole_shift"]
+__all__ = ["LucasKanade", "Motion", "MotionField", "whole_shift"]
+
+Motion = tuple[torch.Tensor, torch.Tensor]
+"""Of frames to the next one and to the one before, pixels, columns first; (..., 2, H, W) each."""
 
 LEAST_POWER: Final = 1e-3
 """Variance of a picture below which it is nothing but rounding, code^2."""

@@ -9,9 +9,9 @@ from typing import Any, Final
 import torch
 
 from flickerscope.kernel import Job, Workers
-from flickerscope.motion.estimate import MIN_FRAMES, MIN_SIDE, run_moments
+from flickerscope.motion.estimate import MIN_FRAMES, MIN_SIDE, run_moments, run_motion
 from flickerscope.motion.field import motion_field
-from flickerscope.motion.flow import MotionField
+from flickerscope.motion.flow import Motion, MotionField
 from flickerscope.motion.incoherence import CoarseChange, coarse_change, read_incoherence
 from flickerscope.motion.moments import TileMoments
 from flickerscope.motion.pictures import (
@@ -27,6 +27,7 @@ from flickerscope.planes import PlaneBuffers
 from flickerscope.repeats import REACH, find_repeats
 from flickerscope.resources import plain_arithmetic
 from flickerscope.settings import Settings
+from flickerscope.tracks import KeptMotion
 
 __all__ = ["MotionStream", "open_stream"]
 
@@ -99,8 +100,10 @@ class MotionStream:
             texture: measure the texture too.
         """
         self.field, self.workers = field, workers
-        self.shape, self.scale, self.texture = shape, scale, texture
+        self.shape, self.scale, self.texture = shape, scale, texture and scale > 1
         self.chunk = CHUNK if workers.resources.device.type == "cpu" else DEVICE_CHUNK
+        self.kept: KeptMotion | None = None
+        """Where the motion of small pictures is to be kept."""
         self._scored: list[FrameFlicker] = []
         self._frames: list[int] = []
         self._waiting: deque[_Picture] = deque()
@@ -202,17 +205,29 @@ class MotionStream:
         start, stop = 0 if first else 1, len(run) - (2 if last else 3)
         chroma = [picture.chroma for picture in run if picture.chroma is not None]
 
-        def moments() -> TileMoments:
-            return run_moments(
-                torch.stack([picture.luma for picture in run]),
-                self.field,
-                scale=self.scale,
-                texture=self.texture,
+        def measure() -> tuple[TileMoments, Motion]:
+            small = pictures = torch.stack([picture.small for picture in run])
+            if self.scale > 1:
+                pictures = torch.stack([picture.luma for picture in run])
+            motion = run_motion(pictures, small, self.field)
+            moments = run_moments(
+                small,
+                motion,
+                detail=shrink(pictures, self.scale // 2) if self.texture else None,
                 chroma=torch.stack(chroma) if chroma else None,
-            ).between(start, stop)
+            )
+            return moments.between(start, stop), motion
 
-        frames = [picture.frame for picture in run[1:-1]][start:stop]
-        self._jobs.append(Job(self.workers, moments, lambda done: self._shot.add(done, frames)))
+        frames = [picture.frame for picture in run]
+
+        def take(done: tuple[TileMoments, Motion]) -> None:
+            moments, motion = done
+            self._shot.add(moments, frames[1:-1][start:stop])
+            # Only of what tracks hold: small pictures in single precision.
+            if self.kept and self.field.rows == ROWS and motion[0].dtype == torch.float32:
+                self.kept.add(frames, *motion)
+
+        self._jobs.append(Job(self.workers, measure, take))
         self._collect(down_to=2 * self.workers.count)
 
     def _start_coarse(self) -> None:
