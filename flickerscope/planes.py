@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import adaptive_avg_pool2d
 
 from flickerscope.compiled.door import COMPILED, as_array, takes
 from flickerscope.grid import AreaGrid, FrameBuffer, grid_shape
@@ -212,11 +211,16 @@ def _look_compiled(groups: torch.Tensor, low: float, high: float) -> _Moments:
 def small_picture(samples: torch.Tensor, plane: Plane) -> npt.NDArray[np.uint8]:
     """The luma of a frame in 144 rows, rounded to code values."""
     height, width = samples.shape
-    rows, columns = grid_shape(height, width, PICTURE_ROWS, aspect=plane.aspect)
-    x = _floats(samples, plane)[None, None]
-    small = adaptive_avg_pool2d(x, (rows, columns))[0, 0]
-    codes = small.mul(plane.scale).add(plane.offset)
-    return codes.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    grid = AreaGrid(
+        height,
+        width,
+        grid_shape(height, width, PICTURE_ROWS, aspect=plane.aspect),
+        dtype=torch.float64 if plane.dtype == torch.float64 else torch.float32,
+        device=samples.device,
+        scale=plane.scale,
+        offset=plane.offset,
+    )
+    return grid.average(samples).round_().clamp_(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def _some_rows(samples: torch.Tensor) -> torch.Tensor:
@@ -228,7 +232,3 @@ def _some_rows(samples: torch.Tensor) -> torch.Tensor:
     every = height // SAMPLE_ROWS | 1
     groups = samples[: height // every * every].reshape(-1, every, width)
     return groups[:, :2]
-
-
-def _floats(samples: torch.Tensor, plane: Plane) -> torch.Tensor:
-    return samples.to(torch.float64 if plane.dtype == torch.float64 else torch.float32)

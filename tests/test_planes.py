@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flickerscope.inputs.source import Plane
-from flickerscope.planes import AT_ONCE, BlockSums, Look
+from flickerscope.planes import AT_ONCE, BlockSums, Look, small_picture
 
 KINDS = [torch.uint8, torch.uint16, torch.float32, torch.float64]
 """All but the last are summed in compiled loops, on a CPU."""
@@ -64,3 +64,12 @@ def test_block_grids_are_summed_up_some_at_a_time(frames, shape):
     np.testing.assert_allclose(sums.mean(), x.mean(0), rtol=1e-6)
     cells = x.reshape(frames, -1, 8, shape[-2] // 8, 8, shape[-1] // 8).mean((3, 5))
     np.testing.assert_allclose(sums.pictures(), cells.reshape(frames, -1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_small_picture_holds_the_means_of_its_parts_in_code_values(kind):
+    samples = np.random.default_rng(2).integers(0, 120, (288, 80))
+    plane = Plane(name="y", height=288, width=80, dtype=kind, scale=2.0, offset=-16.0)
+    codes = 2 * samples.reshape(144, 2, 40, 2).mean((1, 3)) - 16
+    small = small_picture(torch.from_numpy(samples).to(kind), plane)
+    np.testing.assert_array_equal(small, codes.round().clip(0, 255))
