@@ -156,7 +156,9 @@ def _tile_sums(x: torch.Tensor, tile: int = TILE) -> torch.Tensor:
     count, channels, height, width = x.shape
     rows, columns = height // tile, width // tile
     x = x[..., : rows * tile, : columns * tile]
-    return x.reshape(count, channels, rows, tile, columns, tile).sum((3, 5))
+    # One after the other: torch takes four times as long for both sums at once.
+    x = x.reshape(count, channels, rows, tile, columns * tile).sum(3)
+    return x.view(count, channels, rows, columns, tile).sum(-1)
 
 
 def _sums(
