@@ -205,7 +205,7 @@ class MotionStream:
         start, stop = 0 if first else 1, len(run) - (2 if last else 3)
         chroma = [picture.chroma for picture in run if picture.chroma is not None]
 
-        def measure() -> tuple[TileMoments, Motion]:
+        def measure() -> tuple[TileMoments, Motion | None]:
             small = pictures = torch.stack([picture.small for picture in run])
             if self.scale > 1:
                 pictures = torch.stack([picture.luma for picture in run])
@@ -216,15 +216,16 @@ class MotionStream:
                 detail=shrink(pictures, self.scale // 2) if self.texture else None,
                 chroma=torch.stack(chroma) if chroma else None,
             )
-            return moments.between(start, stop), motion
+            # Only of what tracks hold: small pictures in single precision.
+            keep = self.kept and self.field.rows == ROWS and small.dtype == torch.float32
+            return moments.between(start, stop), motion if keep else None
 
         frames = [picture.frame for picture in run]
 
-        def take(done: tuple[TileMoments, Motion]) -> None:
+        def take(done: tuple[TileMoments, Motion | None]) -> None:
             moments, motion = done
             self._shot.add(moments, frames[1:-1][start:stop])
-            # Only of what tracks hold: small pictures in single precision.
-            if self.kept and self.field.rows == ROWS and motion[0].dtype == torch.float32:
+            if self.kept and motion:
                 self.kept.add(frames, *motion)
 
         self._jobs.append(Job(self.workers, measure, take))
