@@ -24,6 +24,8 @@ __all__ = ["CellPower", "Job", "Kernel", "Pending", "Workers"]
 Result = TypeVar("Result")
 
 CPU_TILE = 1 << 13  # cells: what a tile takes should fit the second-level cache
+NO_LEAK = 1e-9
+"""What rounding leaves of nothing."""
 DEVICE_TILE = 1 << 19  # cells: large enough to be bound by memory, not by launches
 
 
@@ -270,7 +272,7 @@ class _Fast:
 
     window: npt.NDArray[np.float32]
     """Times the scale of the samples."""
-    leaks: npt.NDArray[np.float32]
+    leak: npt.NDArray[np.float32]
     gains: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
 
@@ -282,7 +284,8 @@ class _Fast:
     @classmethod
     @lru_cache(maxsize=64)
     def of(cls, transform: Transform, scale: float) -> _Fast | None:
-        """None where there are no loops for it: they take segments of 8, 16, 32, ... frames.
+        """None where there are no loops for it: they take segments of 8, 16, 32, ... frames, and
+        windows in which a constant adds to the first bin alone.
 
         ``scale``: code values a sample step.
         """
@@ -290,13 +293,15 @@ class _Fast:
         if transform.window is None or frames & (frames - 1):
             return None
         window = transform.window.numpy()
-        leaks = np.fft.rfft(window)[1:] / window.sum()
+        leak, *others = np.fft.rfft(window)[1:] / window.sum()
+        if np.abs(others).max() > NO_LEAK:
+            return None
         gains = np.full(frames // 2, 2 / (frames * (window**2).sum()))
         gains[-1] /= 2  # at the Nyquist frequency
         return cls(
             # Scaled before it is squared: float32 has no room for the squares of large samples.
             window=(scale * window).astype(np.float32),
-            leaks=np.stack([leaks.real, leaks.imag]).astype(np.float32),
+            leak=np.array([leak.real, leak.imag], dtype=np.float32),
             gains=gains.astype(np.float32),
             weights=transform.weights.numpy().astype(np.float32),
         )
@@ -334,7 +339,7 @@ class _FastShare:
                 start,
                 stop,
                 fast.window,
-                fast.leaks,
+                fast.leak,
                 fast.gains,
                 fast.weights,
                 sums,

@@ -31,7 +31,7 @@ def pytest_configure() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ or are_kept():
         return
     line = "import flickerscope.compiled.{}"
-    parts = [subprocess.Popen([sys.executable, "-c", line.format(name)]) for name in MODULES]
+    parts = [subprocess.Popen([sys.executable, "-P", "-c", line.format(name)]) for name in MODULES]
     for part in parts:
         part.wait()
 

@@ -25,15 +25,15 @@ def powers_of(samples: np.ndarray, window: np.ndarray) -> np.ndarray:
     return powers
 
 
-@pytest.mark.parametrize("frames", [8, 16, 32, 64, 128])
+@pytest.mark.parametrize("frames", [8, 16, 32, 64, 128, 256])
 @pytest.mark.parametrize("dtype", LARGEST)
-@pytest.mark.parametrize("head", [None, 3])
-def test_loops_find_the_powers_that_numpy_finds(frames, dtype, head):
+@pytest.mark.parametrize(("window", "head"), [("hann", None), ("hann", 3), ("boxcar", 3)])
+def test_loops_find_the_powers_that_numpy_finds(frames, dtype, window, head):
     rng = np.random.default_rng(frames)
     samples = rng.uniform(0, LARGEST[dtype], (frames, CELLS))
     samples[:, :10] = samples[0, :10]  # still cells
     segment = torch.from_numpy(samples).to(dtype)
-    transform = make_transform(frames, Settings(), None)
+    transform = make_transform(frames, Settings(window=window), None)
     with Workers.start(pick_resources("cpu", threads=1)) as workers:
         kernel = Kernel(transform, scale=0.5, dtype=torch.float32, workers=workers, keep_cells=True)
         pieces = [segment] if head is None else [segment[:head], segment[head:]]

@@ -38,7 +38,7 @@ def average_areas(pictures: npt.NDArray[Any], scale: float, offset: float, means
     """Means over equal cells, fractional where the ratio of the sizes is no integer.
 
     Args:
-        pictures: (N, H, W).
+        pictures: (N, H, W), finite numbers.
         scale: what the means are multiplied by.
         offset: what is then added.
         means: (N, rows, columns), becomes the result.

@@ -138,7 +138,7 @@ def _transform(waves: Floats, cosines: Floats, sines: Floats) -> None:
 
 @part
 def _powers(
-    waves: Floats, cosines: Floats, sines: Floats, leaks: Floats, gains: Floats, constant: Floats
+    waves: Floats, cosines: Floats, sines: Floats, leak: Floats, gains: Floats, constant: Floats
 ) -> None:
     """Powers of the bins from 1 on, from half the transform of the even and the odd frames.
 
@@ -147,26 +147,24 @@ def _powers(
     """
     half = len(waves) // 2
     a, b = waves[_row(half, 0, 0)], waves[_row(half, 1, 0)]
-    leak_real, leak_imaginary, gain = leaks[0, half - 1], leaks[1, half - 1], gains[half - 1]
+    gain = gains[half - 1]
     for x in range(BLOCK):
         first, last = TWO * (a[x] + b[x]), TWO * (a[x] - b[x])
-        real, imaginary = last - leak_real * first, leak_imaginary * first
         constant[x] = first
-        a[x] = gain * (real * real + imaginary * imaginary)
+        a[x] = gain * (last * last)
     k = half // 2
-    a, b = waves[_row(half, 0, k)], waves[_row(half, 1, k)]
-    leak_real, leak_imaginary, gain = leaks[0, k - 1], leaks[1, k - 1], gains[k - 1]
+    a, b, gain = waves[_row(half, 0, k)], waves[_row(half, 1, k)], gains[k - 1]
     for x in range(BLOCK):
-        real = TWO * a[x] - leak_real * constant[x]
-        imaginary = TWO * b[x] + leak_imaginary * constant[x]
+        real, imaginary = TWO * a[x], TWO * b[x]
         a[x] = gain * (real * real + imaginary * imaginary)
     for k in range(1, half // 2):
         a, b = waves[_row(half, 0, k)], waves[_row(half, 1, k)]
         d, e = waves[_row(half, 0, half - k)], waves[_row(half, 1, half - k)]
         c, s = cosines[k], sines[k]
-        leak_real, leak_imaginary, gain = leaks[0, k - 1], leaks[1, k - 1], gains[k - 1]
-        other_real, other_imaginary = leaks[0, half - k - 1], leaks[1, half - k - 1]
-        other_gain = gains[half - k - 1]
+        gain, other_gain = gains[k - 1], gains[half - k - 1]
+        leak_real, leak_imaginary = leak[0], leak[1]
+        if k > 1:
+            leak_real, leak_imaginary = np.float32(0), np.float32(0)
         for x in range(BLOCK):
             even_real, even_imaginary = a[x] + d[x], b[x] - e[x]
             odd_real, odd_imaginary = b[x] + e[x], d[x] - a[x]
@@ -175,8 +173,7 @@ def _powers(
             real = (even_real + turned_real) - leak_real * constant[x]
             imaginary = (even_imaginary + turned_imaginary) - leak_imaginary * constant[x]
             a[x] = gain * (real * real + imaginary * imaginary)
-            real = (even_real - turned_real) - other_real * constant[x]
-            imaginary = (turned_imaginary - even_imaginary) - other_imaginary * constant[x]
+            real, imaginary = even_real - turned_real, turned_imaginary - even_imaginary
             d[x] = other_gain * (real * real + imaginary * imaginary)
 
 
@@ -190,7 +187,7 @@ def _add_bins(waves: Floats, lanes: Floats) -> None:
 
 
 @part
-def _add_bands(weights: Floats, waves: Floats, band: Floats) -> None:
+def _sum_band(weights: Floats, waves: Floats, band: Floats) -> None:
     """The power of one band in each cell."""
     half = len(weights)
     for x in range(BLOCK):
@@ -226,7 +223,7 @@ def _keep(band: Floats, cells: int, kept: Floats) -> None:
 
 @compiled(
     *(
-        f"void({kind}[:,::1], {kind}[:,::1], i8, i8, f4[::1], f4[:,::1], f4[::1], f4[:,::1],"
+        f"void({kind}[:,::1], {kind}[:,::1], i8, i8, f4[::1], f4[::1], f4[::1], f4[:,::1],"
         " f8[::1], i8[:,::1], f4[:,::1])"
         for kind in ("u1", "u2", "f4")
     )
@@ -237,7 +234,7 @@ def measure_cells(
     start: int,
     stop: int,
     window: Floats,
-    leaks: Floats,
+    leak: Floats,
     gains: Floats,
     weights: Floats,
     sums: npt.NDArray[np.float64],
@@ -250,8 +247,8 @@ def measure_cells(
         head, tail: the segment, (frames, cells) in two pieces along time; frames a power of two.
         start, stop: of the cells.
         window: (frames,).
-        leaks: (2, bins), real and imaginary part of the window's transform over its sum: what a
-            constant adds to a bin.
+        leak: (2,), real and imaginary part of the window's transform over its sum: what a constant
+            adds to the first bin. It must add nothing to the others.
         gains: (bins,), power a squared amplitude.
         weights: (bands, bins), share of each bin that each band holds.
         sums: (bins,), code^2.
@@ -271,15 +268,15 @@ def measure_cells(
         count = min(BLOCK, stop - first)
         _load(head, tail, first, count, window, waves)
         _transform(waves, cosines, sines)
-        _powers(waves, cosines, sines, leaks, gains, constant)
+        _powers(waves, cosines, sines, leak, gains, constant)
         _add_bins(waves, lanes)
         for i in range(bands):
-            _add_bands(weights[i], waves, band)
+            _sum_band(weights[i], waves, band)
             _count(band, count, counts[i])
             if kept.shape[1]:
                 _keep(band, count, kept[i, first:])
         if kept.shape[1]:
-            _add_bands(everything, waves, band)
+            _sum_band(everything, waves, band)
             _keep(band, count, kept[bands, first:])
     for k in range(bins):
         for x in range(BLOCK):

@@ -27,6 +27,8 @@ def promised_length(
             frames = promise_of_mp4(path, stream).frames or 0
         if frames:
             return frames, rate
+        if container.format.name == "nut":  # it counts the time that pictures wait for others
+            return None, rate
         seconds = promised_end(container, stream)
         if seconds is None and stream.duration and stream.time_base:
             seconds = stream.duration * Fraction(stream.time_base)
