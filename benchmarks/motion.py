@@ -136,7 +136,8 @@ def survey(source: Source) -> Survey:
     cuts, pictures, found = CutDetector(), [], []
     for frame in source.frames():
         pictures.append(grid.average(code_values(frame.planes[0], plane)))
-        found += cuts.push(pictures[-1])
+        change = float((pictures[-1] - pictures[-2]).abs().mean()) if pictures[1:] else 0.0
+        found += cuts.push(pictures[-1], change)
     edges = [0, *found, *cuts.flush(), len(pictures)]
     return Survey(torch.stack(pictures), list(itertools.pairwise(edges)))
 

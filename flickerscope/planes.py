@@ -127,12 +127,12 @@ class BlockSums:
         return change
 
     def mean(self) -> npt.NDArray[np.float64]:
-        """Over the frames."""
+        """Over the frames, when all have been added."""
         self._sum_up()
         return np.asarray((self._total / max(1, self._summed)).numpy())
 
     def pictures(self) -> npt.NDArray[Any]:
-        """All frames in a few cells, (frames, cells)."""
+        """All frames in a few cells, (frames, cells), when all have been added."""
         self._sum_up()
         return np.asarray(torch.cat(self._thumbs).numpy())
 

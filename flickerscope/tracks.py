@@ -82,6 +82,10 @@ class KeptMotion:
         forward, backward = zip(*known, strict=True)
         return torch.stack(forward), torch.stack(backward)
 
+    def close(self) -> None:
+        """Forget all of it."""
+        self._motions.clear()
+
 
 def _triples(frames: Sequence[int]) -> Iterator[tuple[int, ...]]:
     return zip(frames[:-2], frames[1:-1], frames[2:], strict=True)
@@ -108,5 +112,6 @@ class Tracks:
     def close(self) -> None:
         """Give temporary files back."""
         self.blocks.close()
+        self.motion.close()
         if self.pictures is not None:
             self.pictures.close()

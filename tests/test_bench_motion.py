@@ -13,6 +13,8 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
+from flickerscope.video import VideoFile, encode
+
 BENCH = Path(__file__).resolve().parent.parent / "benchmarks" / "motion.py"
 
 
@@ -134,3 +136,13 @@ def test_a_flow_without_its_weights_ends_in_one_line(
     monkeypatch.setattr(sys, "argv", ["motion.py", str(tmp_path), "--flow", "raft"])
     with pytest.raises(SystemExit, match="RAFT"):
         bench.main()
+
+
+def test_a_file_is_read_into_its_shots(bench: ModuleType, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    shots = [rng.integers(0, 256, (1, 72, 96), dtype=np.uint8).repeat(n, 0) for n in (20, 12)]
+    path = tmp_path / "a.mkv"
+    encode(path, np.concatenate(shots), rate=25, codec="ffv1")
+    found = bench.survey(VideoFile(path))
+    assert found.pictures.shape == (32, 64, 85)
+    assert found.shots == [(0, 20), (20, 32)]

@@ -183,14 +183,31 @@ def test_no_more_motion_is_kept_than_there_is_room_for(monkeypatch):
 
 
 def test_a_comparison_reads_the_same_where_motion_was_not_kept(monkeypatch):
-    ref = panned(texture(), 1)
-    frames = [boiling(ref, 20).clamp(0, 255), ref.clamp(0, 255)]
-    arrays = [video.round().to(torch.uint8) for video in frames]
-    known = compare(*arrays, paired=True).carried
+    # Two shots whose every step differs from those beside it, a frame held, a prediction that lags.
+    shots = [
+        [0, 1, 4, 6, 7, 10, 12, 12, 13, 16, 18, 19, 22, 24],
+        [0, 3, 4, 6, 9, 10, 12, 15, 16, 18],
+    ]
+    pictures = [texture(seed) for seed in (0, 5)]
+    ref = torch.stack([
+        picture.roll(place, -1)
+        for picture, places in zip(pictures, shots, strict=True)
+        for place in places
+    ])  # fmt: skip
+    late = torch.cat([pictures[0].roll(-2, -1)[None], ref[:-1]])
+    arrays = [x.clamp(0, 255).round().to(torch.uint8) for x in (boiling(late, 8), ref)]
+    look_up, hits = KeptMotion.of, []
+
+    def counted(kept, frames):
+        hits.append(look_up(kept, frames))
+        return hits[-1]
+
+    monkeypatch.setattr(KeptMotion, "of", counted)
+    comparison = compare(*arrays, paired=True, segment=8)
+    assert comparison.paired.lag == 1
+    assert len(hits) >= 2 and all(hit is not None for hit in hits)
     monkeypatch.setattr(KeptMotion, "of", lambda self, frames: None)
-    found = compare(*arrays, paired=True).carried
-    assert known is not None
-    assert asdict(known) == pytest.approx(asdict(found))
+    assert asdict(comparison.carried) == asdict(compare(*arrays, paired=True, segment=8).carried)
 
 
 def test_runs_are_pooled_and_too_few_tiles_are_not_read():
