@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args
@@ -182,6 +182,8 @@ class Settings:
     @property
     def band_ranges(self) -> tuple[BandRange, ...]:
         """The bands, parsed."""
+        if not isinstance(self.bands, str):
+            raise SettingsError(f"bands: expected text, got {self.bands!r}")
         return _parse_bands(BAND_PRESETS.get(self.bands, self.bands))
 
     @property
@@ -293,7 +295,7 @@ def _check_range(name: str, value: object, most: float) -> None:
 
 
 def _scales(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, str):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         raise SettingsError(f"scales: a list such as ['pixel', 'block'], got {value!r}")
     return tuple(value)
 
@@ -308,9 +310,7 @@ def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 
 @lru_cache
-def _parse_bands(text: object) -> tuple[BandRange, ...]:
-    if not isinstance(text, str):
-        raise SettingsError(f"bands: expected text, got {text!r}")
+def _parse_bands(text: str) -> tuple[BandRange, ...]:
     return tuple(_parse_band(part.strip()) for part in text.split(","))
 
 

@@ -533,7 +533,7 @@ def test_options_on_the_command_line_win_over_the_settings_file(here, tmp_path, 
         ('{"windw": "hann"}', 2, "unknown settings windw"),
         ('{"window": "hamming"}', 2, "window: one of hann, boxcar"),
         ('{"segment": "32"}', 2, "segment: a whole number"),
-        ('{"scales": 3}', 2, "wrong type"),
+        ('{"scales": 3}', 2, "scales: a list"),
     ],
 )
 def test_a_settings_file_that_makes_no_sense_is_refused(

@@ -446,6 +446,8 @@ WRONG = [
     ({"bands": "a:0.1-0.2, a:0.2-0.3"}, "a name of its own"),
     ({"bands": "a:0.1-0.2, b:3-5Hz"}, "all in Hz"),
     ({"bands": 3}, "bands: expected text"),
+    ({"bands": ["LF"]}, "bands: expected text"),
+    ({"scales": 3}, "scales: a list"),
     ({"bands": "a:0..1-0.2"}, "bands"),
     ({"primary": "XF"}, "no band is called 'XF'; the bands are LF, MF, HF, NYQ"),
     ({"axis": "frame", "bands": "hz"}, "axis frame compares cycles/frame"),
