@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from flickerscope.compiled.kept import MODULES, load
 from flickerscope.errors import InputError, OutputError
 from flickerscope.settings import Settings
 from flickerscope.suffixes import IMAGE_SUFFIXES
@@ -174,13 +175,12 @@ def progress_bar(hidden: bool, *, unit: str = "frames") -> Iterator[Progress | N
 
 def _prepare(bar: Bar) -> None:
     """Load the compiled loops; where that takes long, say why."""
-    from flickerscope.compiled.door import prepare
-
     task = bar.add_task("compiling, once after an installation", total=None, visible=False)
     timer = threading.Timer(LONG, lambda: bar.update(task, visible=True))
     timer.start()
     try:
-        prepare()
+        for module in MODULES:
+            load(module)
     finally:
         timer.cancel()
         timer.join()

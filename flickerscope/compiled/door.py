@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy.typing as npt
 import torch
 
-__all__ = ["COMPILED", "as_array", "prepare", "takes"]
+__all__ = ["COMPILED", "as_array", "takes"]
 
 COMPILED: Final = (torch.uint8, torch.uint16, torch.float32)
 """Kinds of samples that loops are compiled for, where they compute in float32."""
@@ -22,8 +22,3 @@ def as_array(x: torch.Tensor) -> npt.NDArray[Any]:
     """The same values, in memory one after the other."""
     array: npt.NDArray[Any] = x.contiguous().numpy()
     return array
-
-
-def prepare() -> None:
-    """Load the loops; the first time after an installation that compiles them, for some seconds."""
-    from flickerscope.compiled import area, look, motion, spectrum  # noqa: F401

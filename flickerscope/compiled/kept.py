@@ -1,12 +1,13 @@
-"""Tells whether the loops are compiled already. Loads no compiler."""
+"""Loads the loops, and tells whether they are compiled already without loading a compiler."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MODULES", "are_kept"]
+__all__ = ["MODULES", "are_kept", "load"]
 
 PYTHON: Final = f"py{sys.version_info.major}{sys.version_info.minor}"
 MODULES: Final = ("area", "look", "motion", "spectrum")
@@ -24,3 +25,8 @@ def are_kept(folder: Path | None = None) -> bool:
         if newest < (place / f"{name}.py").stat().st_mtime_ns:
             return False
     return True
+
+
+def load(module: str) -> None:
+    """Load the loops of a module; the first time after an installation that compiles them."""
+    import_module(f"flickerscope.compiled.{module}")

@@ -227,6 +227,32 @@ def _average(plane: Floats, side: int, radius: int, sums: Floats, means: Floats)
     _mean_down(sums, side, taps, means)
 
 
+@part
+def _covary(
+    a: Floats,
+    b: Floats,
+    mean_a: Floats,
+    mean_b: Floats,
+    side: int,
+    radius: int,
+    product: Floats,
+    sums: Floats,
+    done: Floats,
+) -> None:
+    """Covariance over squared windows of two planes whose means there are known.
+
+    Args:
+        a, b: as of `_average`.
+        mean_a, mean_b: what that makes of them.
+        side, radius: as of `_average`.
+        product, sums: to work in, (H * side,) and as of `_average`.
+        done: (H * side,), becomes the result.
+    """
+    _multiply(a, b, product)
+    _average(product, side, radius, sums, done)
+    _take_off(mean_a, mean_b, done)
+
+
 @compiled("void(f4[:,:,::1], i8, f4[:,:,::1])")
 def average_windows(planes: Floats, radius: int, means: Floats) -> None:
     """Means over squared windows, (N, H, W) alike; the border is repeated."""
@@ -300,7 +326,7 @@ def choose_start(
     columns, rows = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     across, down = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     still, d = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
-    square, mean = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    product, mean = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     before, after = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     shares, places = np.empty((2, pixels), np.float32), np.empty(pixels, np.int32)
     sums = np.zeros((height + 2 * radius) * side, np.float32)
@@ -312,18 +338,14 @@ def choose_start(
             _widen(picture, radius, d)
             for i in range(pixels):
                 d[i] -= still[i]
-            _multiply(d, d, square)
             _average(d, side, radius, sums, mean)
-            _average(square, side, radius, sums, before)
-            _take_off(mean, mean, before)
+            _covary(d, d, mean, mean, side, radius, product, sums, before)
             _fill(across, shift[0])
             _fill(down, shift[1])
             _find_places((height, width), columns, rows, across, down, shares, places)
             _differ(picture, still, side, radius, shares, places, d)
-            _multiply(d, d, square)
             _average(d, side, radius, sums, mean)
-            _average(square, side, radius, sums, after)
-            _take_off(mean, mean, after)
+            _covary(d, d, mean, mean, side, radius, product, sums, after)
             for y in range(height):
                 for x in range(width):
                     better = after[y * side + x] < before[y * side + x]
@@ -420,7 +442,7 @@ def refine(
     gx, gy = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     mean_x, mean_y = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     with_x, with_y = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
-    mean, square = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    mean, variance = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     product, least = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
     shares, places = np.empty((2, pixels), np.float32), np.empty(pixels, np.int32)
     sums = np.zeros((height + 2 * radius) * side, np.float32)
@@ -432,16 +454,10 @@ def refine(
         _differentiate(anchors[n], radius, gx, gy)
         _average(gx, side, radius, sums, mean_x)
         _average(gy, side, radius, sums, mean_y)
-        _multiply(gx, gx, product)
-        _average(product, side, radius, sums, with_x)
-        _take_off(mean_x, mean_x, with_x)
-        _multiply(gx, gy, product)
-        _average(product, side, radius, sums, mean)
-        _take_off(mean_x, mean_y, mean)
-        _multiply(gy, gy, product)
-        _average(product, side, radius, sums, with_y)
-        _take_off(mean_y, mean_y, with_y)
-        _invert(damping, with_x, mean, with_y, square, inverse)
+        _covary(gx, gx, mean_x, mean_x, side, radius, product, sums, with_x)
+        _covary(gx, gy, mean_x, mean_y, side, radius, product, sums, mean)
+        _covary(gy, gy, mean_y, mean_y, side, radius, product, sums, with_y)
+        _invert(damping, with_x, mean, with_y, variance, inverse)
         for k in range(count):
             for c in range(2):
                 for y in range(height):
@@ -450,23 +466,17 @@ def refine(
                 _find_places((height, width), columns, rows, flow[0], flow[1], shares, places)
                 _differ(neighbours[k, n], still, side, radius, shares, places, d)
                 _average(d, side, radius, sums, mean)
-                _multiply(d, d, product)
-                _average(product, side, radius, sums, square)
-                _take_off(mean, mean, square)
+                _covary(d, d, mean, mean, side, radius, product, sums, variance)
                 if step == 0:
-                    _put(square, least)
+                    _put(variance, least)
                     _put(flow[0], best[0])
                     _put(flow[1], best[1])
                 else:
-                    _keep_better(square, flow, least, best)
+                    _keep_better(variance, flow, least, best)
                 if step == steps:
                     break
-                _multiply(d, gx, product)
-                _average(product, side, radius, sums, with_x)
-                _take_off(mean, mean_x, with_x)
-                _multiply(d, gy, product)
-                _average(product, side, radius, sums, with_y)
-                _take_off(mean, mean_y, with_y)
+                _covary(d, gx, mean, mean_x, side, radius, product, sums, with_x)
+                _covary(d, gy, mean, mean_y, side, radius, product, sums, with_y)
                 _step(longest, inverse[0], with_x, inverse[1], with_y, flow[0])
                 _step(longest, inverse[2], with_y, inverse[1], with_x, flow[1])
             for c in range(2):

@@ -33,6 +33,12 @@ def _row(half: int, imaginary: int, k: int) -> int:
 
 
 @part
+def _first_size(half: int) -> int:
+    """Complex values that `_transform` takes together to begin with."""
+    return GROUP if half >= GROUP else 1
+
+
+@part
 def _reverse(k: int, count: int) -> int:
     """The bits of a number below ``count``, a power of two, in the other order."""
     done = 0
@@ -56,17 +62,15 @@ def _load(
     `_transform` wants them.
     """
     frames = len(window)
-    half, middle = frames // 2, frames // 2
-    groups = max(1, half // GROUP)
-    base = head[middle] if middle < len(head) else tail[middle - len(head)]
+    half = frames // 2  # and the middle one
+    size = _first_size(half)
+    groups = half // size
+    base = head[half] if half < len(head) else tail[half - len(head)]
     still = base[first : first + count]
     for t in range(frames):
         row = head[t] if t < len(head) else tail[t - len(head)]
         n = t // 2
-        if half < GROUP:
-            place = _reverse(n, half)
-        else:
-            place = GROUP * _reverse(n % groups, groups) + n // groups
+        place = size * _reverse(n % groups, groups) + n // groups
         target, weight = waves[_row(half, t % 2, place)], HALF * window[t]
         here = row[first : first + count]
         for x in range(count):
@@ -115,9 +119,8 @@ def _transform(waves: Floats, cosines: Floats, sines: Floats) -> None:
     Groups of 8 first, then two halves to one each time. (Cooley & Tukey 1965, in time.)
     """
     half = len(waves) // 2
-    size = 1
-    if half >= GROUP:
-        size = GROUP
+    size = _first_size(half)
+    if size == GROUP:
         flat, step = waves.reshape(-1), 2 * GROUP * BLOCK
         for start in range(0, len(flat), step):
             _transform_group(flat[start : start + step])

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any, Final
 
-from flickerscope.compiled.kept import MODULES, are_kept
+from flickerscope.compiled.kept import MODULES, are_kept, load
 from flickerscope.errors import DeviceError, SettingsError
 from flickerscope.scan.pool import Outcome, Pool
 
@@ -57,7 +56,7 @@ def local_engine(
     with Pool(cores if workers is None else workers) as pool:
         devices = _devices(pool, device)
         if "cpu" in devices and not are_kept():
-            list(pool.run(compile_loops, MODULES))  # else every process does, in a clip's time
+            list(pool.run(load, MODULES))  # else every process does, in a clip's time
         gpus = [name for name in devices if name != "cpu"]
         if workers is None and gpus:
             pool.workers = min(cores, WORKERS_A_GPU * len(gpus))
@@ -80,11 +79,6 @@ def _devices(pool: Pool, device: str) -> tuple[str, ...]:
     if complaint is not None:
         raise DeviceError(complaint)
     return tuple(names)
-
-
-def compile_loops(module: str) -> None:
-    """Have the loops of a module compiled and kept, after an installation."""
-    import_module(f"flickerscope.compiled.{module}")
 
 
 def find_devices(text: str) -> tuple[list[str], str | None]:
